@@ -1,0 +1,26 @@
+"""Data sets: found, fetched and verified (`load`), split (`split`), and kept on a device (`Resident`).
+
+>>> arrays = load("digits")
+>>> arrays.train_images.shape, arrays.test_images.shape
+((1200, 1, 8, 8), (597, 1, 8, 8))
+"""
+
+from winnow.data.arrays import Arrays
+from winnow.data.cache import cache_directory, fetch, load, where
+from winnow.data.catalogue import Entry, entry, names
+from winnow.data.resident import Resident
+from winnow.data.split import Split, split
+
+__all__ = [
+    "Arrays",
+    "Entry",
+    "Resident",
+    "Split",
+    "cache_directory",
+    "entry",
+    "fetch",
+    "load",
+    "names",
+    "split",
+    "where",
+]

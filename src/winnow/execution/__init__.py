@@ -1,0 +1,1 @@
+"""Run steps: what is missing, in order of dependence, trainings together as lanes."""

@@ -1,0 +1,55 @@
+"""What surrounds a run: a clean stop on Ctrl-C, and computation that is the same to the bit."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+
+import torch
+
+
+class Interruption:
+    """Turns the first Ctrl-C, or SIGTERM, into a request to stop; a second one stops at once.
+
+    Handlers can be set in the main thread alone; elsewhere the caller's stay as they are.
+    """
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._previous: dict[int, signal.Handlers | object] = {}
+
+    def is_requested(self) -> bool:
+        """Whether someone asked to stop."""
+        return self._requested
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._request)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self._requested:
+            raise KeyboardInterrupt
+        self._requested = True
+
+
+@contextmanager
+def deterministic_mode(is_on: bool) -> Iterator[None]:
+    """Within, PyTorch computes the same bits every time, on one machine with the same number of threads."""
+    before = torch.are_deterministic_algorithms_enabled()
+    if is_on:
+        torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)

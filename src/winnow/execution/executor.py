@@ -1,0 +1,216 @@
+"""The executor: of the steps asked for, run those whose result the store lacks, in order of dependence."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from winnow.errors import CorruptResult, LayerCollapse, MissingResult
+from winnow.execution.environment import Interruption, deterministic_mode
+from winnow.execution.lanes import Lane, batches, lanes
+from winnow.execution.reporting import Reporter, Silent
+from winnow.execution.training import Trainer, initial_state
+from winnow.models import build
+from winnow.pruning import Mask, prunable_layers, prune
+from winnow.pruning.scores import named_score
+from winnow.steps import Content, Init, Prune, Step, Train
+from winnow.store import Failure, Making, Store
+
+Targets = Mapping[Step, Content]
+"""The steps whose results are wanted, and how much of each is to be kept."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What there is to do."""
+
+    missing: dict[Step, Content]
+    """Steps to run, each after those it needs, with how much of its result is needed."""
+
+    stored: dict[Step, Content]
+    """Steps that are wanted and stored already."""
+
+    failed: dict[Step, Failure]
+    """Steps that ended without a result, in this run or before."""
+
+    blocked: list[Step]
+    """Steps that cannot run since one they need has failed."""
+
+    @property
+    def ready(self) -> list[Step]:
+        """The missing steps that need no other missing one."""
+        return [step for step in self.missing if not any(source in self.missing for source in step.needs)]
+
+
+@dataclass
+class Executor:
+    """Runs steps, on one device, into one store."""
+
+    store: Store
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    reporter: Reporter = field(default_factory=Silent)
+    width: int = 1
+    """How many lanes to train together."""
+
+    keep_all: bool = False
+    """Whether to keep every state that was needed on the way, whatever the targets say."""
+
+    _known: dict[Step, Content] = field(default_factory=dict[Step, Content])
+    """Results that were found stored, so that each is looked up once."""
+
+    def plan(self, targets: Targets) -> Plan:
+        """What running the targets would do, from what is stored now."""
+        plan = Plan({}, {}, {}, [])
+        unfit: set[Step] = set()
+        for target, content in targets.items():
+            self._visit(target, content, plan, unfit)
+        return plan
+
+    def _visit(self, target: Step, content: Content, plan: Plan, unfit: set[Step]) -> None:
+        """Add a step and, before it, what it needs, to the plan. Depth first, without recursion."""
+        stack: list[tuple[Step, Content, bool]] = [(target, content, False)]
+        while stack:
+            step, wanted, is_entered = stack.pop()
+            if is_entered:
+                if any(source in unfit for source in step.needs):
+                    unfit.add(step)
+                    plan.blocked.append(step)
+                else:
+                    plan.missing[step] = max(wanted, plan.missing.get(step, wanted))
+                continue
+            if step in unfit or plan.missing.get(step, Content.METRICS - 1) >= wanted:
+                continue
+            if step in plan.missing:
+                plan.missing[step] = wanted
+            elif self._is_stored(step, wanted):
+                plan.stored[step] = max(wanted, plan.stored.get(step, wanted))
+            elif (failure := self.store.failure(step)) is not None:
+                plan.failed[step] = failure
+                unfit.add(step)
+            else:
+                plan.stored.pop(step, None)
+                stack.append((step, wanted, True))
+                stack += [(source, needed, False) for source, needed in step.needs.items()]
+
+    def _is_stored(self, step: Step, wanted: Content) -> bool:
+        if self._known.get(step, Content.METRICS - 1) >= wanted:
+            return True
+        if not self.store.has(step, wanted):
+            return False
+        self._known[step] = wanted
+        return True
+
+    def run(self, targets: Targets) -> Plan:
+        """Run what is missing; gives the plan as it stands afterwards, with what failed and nothing missing.
+
+        Raises KeyboardInterrupt after saving what is under way, when interrupted.
+        """
+        is_deterministic = any(isinstance(step, Train) and step.deterministic for step in targets)
+        plan = self.plan(targets)
+        self.reporter.planned(list(plan.missing))
+        with Interruption() as interruption, deterministic_mode(is_deterministic):
+            while plan.missing:
+                if interruption.is_requested():
+                    raise KeyboardInterrupt
+                try:
+                    made = self._advance(plan, targets, interruption)
+                except (CorruptResult, MissingResult) as problem:
+                    self.reporter.noted(str(problem))
+                    self._known.clear()
+                else:
+                    self._tidy(made, plan, targets)
+                plan = self.plan(targets)
+        return plan
+
+    def _advance(self, plan: Plan, targets: Targets, interruption: Interruption) -> list[Step]:
+        """Run the steps that are ready and need no training, or else one batch of lanes; gives what was run."""
+        quick = [step for step in plan.ready if not isinstance(step, Train)]
+        if quick:
+            return self._run_quick(quick, plan)
+        trainings = lanes(step for step in plan.ready if isinstance(step, Train))
+        for batch in batches(trainings, self.width):
+            with self.store.locked([lane.trajectory for lane in batch]) as held:
+                mine = [lane for lane in batch if lane.trajectory in held]
+                unfinished = [lane for lane in mine if self._is_unfinished(lane, plan)]
+                if unfinished:
+                    self._trainer(plan, targets, interruption).run(unfinished)
+                if mine:
+                    return [step for lane in mine for step in lane.steps]
+        time.sleep(0.2)  # all that is ready is being computed by other processes
+        return []
+
+    def _trainer(self, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
+        contents = {step: max(needed, targets.get(step, needed)) for step, needed in plan.missing.items()}
+        waypoints: dict[str, list[Train]] = {}
+        for step, content in plan.stored.items():
+            if isinstance(step, Train) and content is Content.FULL:
+                waypoints.setdefault(step.trajectory, []).append(step)
+        return Trainer(
+            store=self.store,
+            device=self.device,
+            reporter=self.reporter,
+            is_interrupted=interruption.is_requested,
+            contents={step: content for step, content in contents.items() if isinstance(step, Train)},
+            waypoints=waypoints,
+        )
+
+    def _is_unfinished(self, lane: Lane, plan: Plan) -> bool:
+        """Whether a lane's results are still missing now that its lock is held."""
+        return not all(self.store.has(step, plan.missing[step]) or self.store.failure(step) for step in lane.steps)
+
+    def _run_quick(self, steps: Sequence[Step], plan: Plan) -> list[Step]:
+        done: list[Step] = []
+        for step in steps:
+            with self.store.locked([step.key]) as held:
+                if not held:
+                    continue
+                done.append(step)
+                if not self.store.has(step, plan.missing[step]) and not self.store.failure(step):
+                    self._compute(step)
+        if not done:
+            time.sleep(0.05)
+        return done
+
+    def _compute(self, step: Step) -> None:
+        """Run an Init or Prune step."""
+        began = time.monotonic()
+        if isinstance(step, Init):
+            self.store.put_state(step, initial_state(step, self.store), Content.FULL, making=Making())
+        elif isinstance(step, Prune):
+            try:
+                mask = self._pruned(step)
+            except LayerCollapse as collapse:
+                self.store.put_failure(step, Failure("LayerCollapse", str(collapse)), making=Making())
+                self.reporter.failed(step, str(collapse))
+                return
+            self.store.put_mask(step, mask, Making(time.monotonic() - began))
+        self.reporter.finished(step, time.monotonic() - began)
+
+    def _pruned(self, step: Prune) -> Mask:
+        network = step.trained.course.network
+        layers = prunable_layers(build(network.name, network.shape, network.classes), step.rate, step.exclude)
+        before = step.trained.mask
+        weights = self.store.state(step.trained).values()
+        return prune(
+            weights,
+            self.store.mask(before) if before else Mask.ones({name: layer.shape for name, layer in layers.items()}),
+            layers=layers,
+            level=step.level,
+            scope=step.scope,
+            score=named_score(step.score),
+        )
+
+    def _tidy(self, made: Iterable[Step], plan: Plan, targets: Targets) -> None:
+        """Once the steps that needed a state are done, keep no more of it than the targets ask for."""
+        if self.keep_all:
+            return
+        done = set(made)
+        waiting = {source for step in plan.missing if step not in done for source in step.needs}
+        for step in done:
+            for source in step.needs:
+                if isinstance(source, Train) and source not in waiting:
+                    self.store.reduce(source.key, targets.get(source, Content.METRICS))
+                    self._known.pop(source, None)

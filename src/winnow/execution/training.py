@@ -1,0 +1,212 @@
+"""Run a batch of lanes: from where each is to where each ends, storing every result they pass."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from winnow.course import Course
+from winnow.execution import progress
+from winnow.execution.examples import splits
+from winnow.execution.lanes import Lane
+from winnow.execution.reporting import Reporter
+from winnow.models import build, initialize
+from winnow.pruning import Mask
+from winnow.seeds import generator
+from winnow.steps import Content, Init, Train
+from winnow.store import Failure, Making, Store
+from winnow.training import Batches, Curve, Plain, State, evaluated, learning_rate, optimizer, train_
+from winnow.training.watch import Watch, first_not_finite
+
+
+@dataclass
+class Trainer:
+    """What the trainings of one run share."""
+
+    store: Store
+    device: torch.device
+    reporter: Reporter
+    is_interrupted: Callable[[], bool]
+    contents: Mapping[Train, Content] = field(default_factory=dict[Train, Content])
+    """How much of each step's state to store."""
+
+    waypoints: Mapping[str, Sequence[Train]] = field(default_factory=dict[str, Sequence[Train]])
+    """Stored steps by trajectory, from whose states a training can go on."""
+
+    def run(self, batch: Sequence[Lane]) -> None:
+        """Train the lanes together. Those that begin at different iterations, after an interruption, in turn."""
+        started = [self._started(lane) for lane in batch]
+        for iteration in sorted({lane.state.iteration for lane in started}):
+            _Batch(self, [lane for lane in started if lane.state.iteration == iteration]).run()
+
+    def _started(self, lane: Lane) -> _Started:
+        """The furthest state there is of a lane's training."""
+        mask = self.store.mask(lane.last.mask) if lane.last.mask else None
+        saved = progress.load(self.store.progress_file(lane.trajectory))
+        if saved is not None and saved[0].iteration <= lane.last.stop:
+            return _Started(lane, mask, *saved)
+        reached = [step for step in self.waypoints.get(lane.trajectory, ()) if step.stop < lane.steps[0].stop]
+        if reached:
+            waypoint = max(reached, key=lambda step: step.stop)
+            curve = self.store.curve(waypoint)
+            return _Started(
+                lane, mask, self.store.state(waypoint), curve.on_grid(lane.last.course.evaluate, lane.last.start)
+            )
+        return _Started(lane, mask, self._origin(lane.last, mask), Curve())
+
+    def _origin(self, step: Train, mask: Mask | None) -> State:
+        """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs."""
+        origin = step.origin
+        state = initial_state(origin, self.store) if isinstance(origin, Init) else self.store.state(origin)
+        state = state.restarted().with_slots(optimizer(step.course.updates).slots, fresh=step.fresh_optimizer)
+        if mask is not None:
+            state.apply_(mask)
+        return state
+
+
+@dataclass
+class _Started:
+    """A lane with where it stands."""
+
+    lane: Lane
+    mask: Mask | None
+    state: State
+    curve: Curve
+    seconds: float = 0.0
+    has_diverged: bool = False
+
+
+class _Batch:
+    """Lanes that stand at the same iteration, training together."""
+
+    def __init__(self, trainer: Trainer, started: list[_Started]) -> None:
+        self.trainer, self.started = trainer, started
+        step = started[0].lane.last
+        self.course: Course = step.course
+        self.start = step.start
+        network = self.course.network
+        self.engine = Plain(build(network.name, network.shape, network.classes))
+        self.optimizer = optimizer(self.course.updates)
+        self.examples = splits(self.course.examples, trainer.device)
+        self.clock = time.monotonic()
+
+    def run(self) -> None:
+        state = State.stacked([lane.state for lane in self.started], self.trainer.device)
+        noises = [lane.lane.last.noise for lane in self.started]
+        batches = Batches(self.examples.train, noises, self.course.batch)
+        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
+        watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
+        if state.iteration == self.start and self.start not in self.started[0].curve.rows:
+            self._evaluate(state, torch.empty(len(self.started), 0))
+        for boundary in self._boundaries(state.iteration):
+            train_(
+                state,
+                boundary,
+                batches=batches,
+                engine=self.engine,
+                optimizer=self.optimizer,
+                rate=lambda iteration: learning_rate(self.course.updates, iteration),
+                masks=masks,
+                observers=[watch],
+            )
+            state.window = watch.window
+            self._end_diverged(state)
+            if all(lane.has_diverged for lane in self.started):
+                return
+            self._evaluate(state, state.window)
+            if boundary % self.course.evaluate == 0:
+                watch.reset()
+                state.window = state.window[:, :0]
+            self._store(state)
+
+    def _boundaries(self, iteration: int) -> list[int]:
+        """The iterations to come at which something is evaluated or stored."""
+        stops = [step.stop for step in self.started[0].lane.steps]
+        every = self.course.evaluate
+        grid = [every * n for n in range(iteration // every + 1, stops[-1] // every + 1)]
+        return sorted({*grid, *(stop for stop in stops if stop > iteration)})
+
+    def _evaluate(self, state: State, window: Tensor) -> None:
+        rows = evaluated(self.engine, state, self.examples.evaluated)
+        for number, (lane, row) in enumerate(zip(self.started, rows, strict=True)):
+            losses = {"train_loss": float(window[number].double().mean())} if window.shape[1] else {}
+            lane.curve.add(state.iteration, losses | row)
+        self.trainer.reporter.training(self._steps(), state.iteration, self.started[0].curve.rows[state.iteration])
+
+    def _store(self, state: State) -> None:
+        """Store the results due at this iteration, and drop from the curves what is not on the grid."""
+        for number, lane in self._alive():
+            for step in lane.lane.steps:
+                if step.stop == state.iteration:
+                    content = self.trainer.contents.get(step, Content.METRICS)
+                    making = Making(self._seconds(lane), {"lanes": len(self.started)})
+                    self.trainer.store.put_state(step, state.lane(number), content, curve=lane.curve, making=making)
+                    self.trainer.reporter.finished(step, making.seconds)
+            lane.curve = lane.curve.on_grid(self.course.evaluate, self.start)
+            if state.iteration == lane.lane.last.stop:
+                self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
+
+    def _save(self, state: State) -> None:
+        for number, lane in self._alive():
+            path = self.trainer.store.progress_file(lane.lane.trajectory)
+            progress.save(path, state.lane(number), lane.curve, self._seconds(lane))
+
+    def _end_diverged(self, state: State) -> None:
+        """Record the lanes whose loss is no longer finite as failed. They stay in the batch, where they disturb none."""
+        for number, position in enumerate(first_not_finite(state.window)):
+            lane = self.started[number]
+            if position is None or lane.has_diverged:
+                continue
+            lane.has_diverged = True
+            iteration = state.iteration - state.window.shape[1] + position
+            failure = Failure("Diverged", _advice(self.course, iteration))
+            for step in lane.lane.steps:
+                if step.stop > iteration:
+                    self.trainer.store.put_failure(step, failure, curve=lane.curve, making=Making(self._seconds(lane)))
+                    self.trainer.reporter.failed(step, failure.message)
+            self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
+
+    def _tell(self, iteration: int) -> None:
+        self.trainer.reporter.training(self._steps(), iteration)
+
+    def _alive(self) -> list[tuple[int, _Started]]:
+        return [(number, lane) for number, lane in enumerate(self.started) if not lane.has_diverged]
+
+    def _steps(self) -> list[Train]:
+        return [lane.lane.last for lane in self.started]
+
+    def _seconds(self, lane: _Started) -> float:
+        return lane.seconds + (time.monotonic() - self.clock) / len(self.started)
+
+
+def initial_state(step: Init, store: Store) -> State:
+    """The state before training: the stored one, else drawn from the step's seed."""
+    if store.has(step, Content.WEIGHTS):
+        return store.state(step)
+    network = build(step.network.name, step.network.shape, step.network.classes)
+    stream = generator(step.seed, step.replicate, "init", step.sample)
+    values = initialize(network, step.network.init, stream)
+    return State.of_values(values, [name for name, _ in network.named_parameters()])
+
+
+def _stacked_masks(masks: Sequence[Mask | None], device: torch.device) -> dict[str, Tensor]:
+    """Masks of several lanes as 0 and 1, (lanes, *shape); a lane without a mask has ones."""
+    shapes = {name: kept.shape for mask in masks if mask for name, kept in mask.items()}
+
+    def stacked(name: str, shape: torch.Size) -> Tensor:
+        dense = torch.ones(shape, dtype=torch.bool)
+        return torch.stack([mask[name] if mask and name in mask else dense for mask in masks]).to(device).float()
+
+    return {name: stacked(name, shape) for name, shape in shapes.items()}
+
+
+def _advice(course: Course, iteration: int) -> str:
+    rate = learning_rate(course.updates, iteration)
+    return (
+        f"the loss is not finite at iteration {iteration} (learning rate {rate:g}).\n"
+        f"Try a smaller optimizer.learning_rate, or a longer schedule.warmup."
+    )

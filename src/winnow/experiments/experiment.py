@@ -1,0 +1,61 @@
+"""An experiment: the trainings that were asked for, each with what it is in the experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from winnow.recipe import Recipe
+from winnow.steps import Content, Init, Prune, Step, Train
+
+Keep = Literal["all", "weights", "last"]
+"""Which final states a store keeps: `all` with the optimizer's buffers, `weights` without, or of each replicate only
+the dense network's and the `last` level's, from which a run can go deeper."""
+
+TICKET = "ticket"
+"""What `control` says of the tickets themselves, and of the dense network, which is level 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One training of an experiment, and what it is there."""
+
+    control: str
+    """`ticket`, or the control's name."""
+
+    replicate: int
+    level: int
+    trained: Train
+
+    @property
+    def mask(self) -> Prune | None:
+        """The step that makes the mask; none for the dense network."""
+        return self.trained.mask
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """What a recipe asks for, as steps."""
+
+    name: str
+    recipe: Recipe
+    rows: tuple[Row, ...]
+    """In the order in which they are trained: level by level."""
+
+    rewind_points: Mapping[int, Init | Train]
+    """By replicate: the training state at iteration k that tickets restart from."""
+
+    def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
+        """The steps whose results are wanted and how much of each is kept: rewind points always, in full."""
+        wanted: dict[Step, Content] = dict.fromkeys(self.rewind_points.values(), Content.FULL)
+        deepest = max(row.level for row in self.rows)
+        for row in self.rows:
+            is_an_end = row.level in (0, deepest) and row.control == TICKET
+            kept = {
+                "all": Content.FULL,
+                "weights": Content.WEIGHTS,
+                "last": Content.WEIGHTS if is_an_end else Content.METRICS,
+            }[keep]
+            wanted[row.trained] = max(kept, wanted.get(row.trained, kept))
+        return wanted

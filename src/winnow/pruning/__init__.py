@@ -1,0 +1,9 @@
+"""Masks, and how they are made: which layers are prunable, what ranks their weights, how many go."""
+
+from winnow.pruning.layers import Layer, prunable_layers
+from winnow.pruning.mask import Mask
+from winnow.pruning.prune import kept_weights, prune
+from winnow.pruning.scores import register_score, scores
+from winnow.pruning.selection import keep_largest
+
+__all__ = ["Layer", "Mask", "keep_largest", "kept_weights", "prunable_layers", "prune", "register_score", "scores"]

@@ -1,0 +1,225 @@
+"""A recipe: everything that defines an experiment, as frozen, validated data.
+
+A recipe is read from TOML (`read`, `from_toml`), written back (`to_toml`), and derived by editing another
+(`Recipe.edited`). It holds values in the units people write; experiments turn them into iterations.
+"""
+
+from __future__ import annotations
+
+from dataclasses import field
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from winnow.errors import RecipeError
+from winnow.timeline import Amount, Written
+
+_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Fraction01 = Annotated[float, Field(gt=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=1)]
+
+LayerKind = Literal["conv", "linear", "output"]
+"""The kinds of prunable layer. `output` is the last linear layer, which the papers prune at half the rate."""
+
+ITERATIONS_0 = Amount.parse("0it")
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Data:
+    """The examples a network is trained, validated and tested on."""
+
+    name: str = "digits"
+    """Which data set, as `winnow data list` names it."""
+
+    validation: Annotated[int, Field(ge=1)] = 200
+    """How many training examples are held out for validation. The papers: 5,000 (LTH, §2 and §3)."""
+
+    mean: tuple[float, ...] | None = None
+    """Subtracted from each channel, after scaling to [0, 1]. Left out: nothing is subtracted."""
+
+    std: tuple[Positive, ...] | None = None
+    """What each channel is divided by, after the mean is subtracted. Left out: 1."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Model:
+    """The network."""
+
+    name: str = "lenet-300-100"
+    """A family and its sizes: `lenet-300-100` (hidden units), `conv-4` (convolutional layers)."""
+
+    init: Literal["glorot-normal", "kaiming-normal"] = "glorot-normal"
+    """How kernels are drawn: Gaussian Glorot (LTH, Fig. 2) or Kaiming. Biases start at zero."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Train:
+    """How long the network is trained, on how much at a time, and how often it is looked at."""
+
+    length: Written = Amount.parse("600it")
+    """T, the whole length of training. A ticket rewound to k trains for T - k."""
+
+    batch: Count = 60
+    """Examples per iteration. An epoch's last partial batch is dropped."""
+
+    evaluate: Written = Amount.parse("100it")
+    """How often validation and test loss and accuracy are taken. Early stopping is found on this grid."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Optimizer:
+    """How gradients become updates."""
+
+    name: Literal["sgd", "adam"] = "adam"
+    """Stochastic gradient descent, or Adam (Kingma & Ba 2015, arXiv 1412.6980)."""
+
+    learning_rate: Positive = 1.2e-3
+    """The rate before warmup and drops apply."""
+
+    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Heavy-ball momentum of SGD. Adam has its own (beta1)."""
+
+    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    """Adam's decay of the gradient's running mean."""
+
+    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Adam's decay of the squared gradient's running mean."""
+
+    epsilon: Positive = 1e-8
+    """Added to Adam's denominator."""
+
+    weight_decay: NotNegative = 0.0
+    """The L2 penalty's factor; it is added to the gradient, of every parameter."""
+
+    at_rewind: Literal["restored", "fresh"] = "restored"
+    """The optimizer's buffers when training restarts from the rewind point: those saved at k, or zeros."""
+
+    @model_validator(mode="after")
+    def _no_setting_without_effect(self) -> Optimizer:
+        if self.name == "adam" and self.momentum:
+            raise RecipeError("momentum belongs to 'sgd'; Adam's is called beta1. Leave one of the two out.")
+        if self.name == "sgd" and (self.beta1, self.beta2, self.epsilon) != (0.9, 0.999, 1e-8):
+            raise RecipeError("beta1, beta2 and epsilon belong to 'adam'; SGD has momentum.")
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Schedule:
+    """The learning rate as a function of the iteration alone, so that a rewound ticket continues it from k."""
+
+    warmup: Written = ITERATIONS_0
+    """How long the rate rises linearly: iteration i trains at (i + 1) / warmup of it, so none trains at zero."""
+
+    drops: tuple[Written, ...] = ()
+    """When the rate is multiplied by `factor`, each in turn."""
+
+    factor: Fraction01 = 0.1
+    """What each drop multiplies the rate by."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Rates:
+    """The fraction of the remaining weights removed per round, by kind of layer. A kind left out is never pruned."""
+
+    conv: Fraction01 | None = None
+    """Convolutions."""
+
+    linear: Fraction01 | None = None
+    """Linear layers but the last."""
+
+    output: Fraction01 | None = None
+    """The last linear layer."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Pruning:
+    """What each round removes."""
+
+    rate: Rates = Rates(linear=0.2, output=0.1)
+
+    scope: Literal["global", "layerwise"] = "layerwise"
+    """Whether layers compete: deep networks need `global` (LTH, §4), or small layers become bottlenecks."""
+
+    rounds: Literal["iterative", "one-shot"] = "iterative"
+    """Whether a level prunes the level before it, retrained, or the dense network at once."""
+
+    score: str = "magnitude"
+    """What ranks the weights; the lowest go."""
+
+    exclude: tuple[str, ...] = ()
+    """Parameters that are never pruned, by name or pattern: `"*.shortcut.*"`."""
+
+    @model_validator(mode="after")
+    def _something_is_pruned_at_one_rate_where_layers_compete(self) -> Pruning:
+        rates = {rate for rate in (self.rate.conv, self.rate.linear, self.rate.output) if rate is not None}
+        if not rates:
+            raise RecipeError("every rate is left out, so nothing would be pruned. Give rate.conv or rate.linear.")
+        if self.scope == "global" and len(rates) > 1:
+            raise RecipeError(
+                f"scope 'global' ranks all layers together, at one rate; given were {sorted(rates)}.\n"
+                f"Give each kind the same rate, leave kinds out, or use scope 'layerwise'."
+            )
+        return self
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Matching:
+    """When a ticket counts as training to the accuracy of the dense network."""
+
+    tolerance: Literal["std"] | NotNegative = "std"
+    """How far below the dense mean still matches: one standard deviation of the dense replicates, or points."""
+
+    at: Literal["end", "early-stop"] = "end"
+    """Which accuracy is compared: at the end of training, or at the iteration of least validation loss."""
+
+    on: Literal["test", "validation"] = "test"
+    """Which examples the accuracy is taken on."""
+
+
+@dataclass(frozen=True, kw_only=True, config=_STRICT)
+class Recipe:
+    """Everything that defines an experiment.
+
+    >>> from winnow.recipe import Recipe
+    >>> Recipe(name="mine", levels=3).edited({"train.length": "2ep"}).train.length
+    Amount(value=Fraction(2, 1), unit='ep')
+    """
+
+    name: str = "untitled"
+    """What the experiment is called in tables and figures."""
+
+    about: str = ""
+    """One line: what it is and where it comes from."""
+
+    levels: Count = 15
+    """How many times to prune; level 0 is the dense network."""
+
+    replicates: Count = 5
+    """Independent repetitions, each with its own initialization and noise."""
+
+    rewind: Written = ITERATIONS_0
+    """k, the iteration whose weights every ticket restarts from. 0it is initialization (vanilla IMP)."""
+
+    control: tuple[str, ...] = ()
+    """What tickets are compared with: `reinit`."""
+
+    seed: int = 0
+    """Where all randomness comes from, with the replicate and the role."""
+
+    data: Data = field(default_factory=Data)
+    model: Model = field(default_factory=Model)
+    train: Train = field(default_factory=Train)
+    optimizer: Optimizer = field(default_factory=Optimizer)
+    schedule: Schedule = field(default_factory=Schedule)
+    prune: Pruning = field(default_factory=Pruning)
+    matching: Matching = field(default_factory=Matching)
+
+    def edited(self, changes: dict[str, Any]) -> Recipe:
+        """This recipe with some fields changed, each given by its path: {"train.batch": 128}."""
+        from winnow.recipes.toml import edited
+
+        return edited(self, changes)

@@ -1,0 +1,190 @@
+"""The steps an experiment is made of: frozen values whose key is a hash of all that their result depends on.
+
+    Init    a network's starting values
+    Train   those values (or an earlier training's), trained from one iteration to another, under a mask
+    Prune   a mask, from a trained network and the mask it was trained under
+
+A step holds its inputs, so a step is the whole graph behind it. It computes nothing: winnow.execution does.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from enum import IntEnum
+from functools import cached_property
+from typing import Any, ClassVar, final
+
+from winnow.course import Course, Network, Noise
+from winnow.pruning.prune import Scope
+from winnow.recipe import Rates
+
+
+class Content(IntEnum):
+    """How much of a result is kept. Each content includes those before it."""
+
+    METRICS = 0
+    """What was measured; for a Prune step, its mask."""
+
+    WEIGHTS = 1
+    """The parameters and buffers as well."""
+
+    FULL = 2
+    """The optimizer's buffers as well: training can go on from here."""
+
+
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Step(ABC):
+    """One node of the graph. Steps with the same key are the same step, and equal."""
+
+    SCHEMA: ClassVar[int]
+    """Raised whenever the same fields come to mean another result, so that stored ones are not mistaken for it."""
+
+    @property
+    @abstractmethod
+    def inputs(self) -> Mapping[str, Step]:
+        """The steps whose results this one needs, by the part they play."""
+
+    @property
+    @abstractmethod
+    def needs(self) -> Mapping[Step, Content]:
+        """How much of each input's result this one needs."""
+
+    @property
+    def kind(self) -> str:
+        """The step's kind, as manifests name it."""
+        return type(self).__name__.lower()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """The step's own fields, without its inputs, as JSON can hold them."""
+        own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        return {name: _plain(value) for name, value in own.items() if name not in self.inputs and value is not None}
+
+    @cached_property
+    def key(self) -> str:
+        """A hash of all that the result depends on: 40 hexadecimal digits."""
+        described = {
+            "kind": self.kind,
+            "schema": self.SCHEMA,
+            "fields": self.fields,
+            "inputs": {part: step.key for part, step in self.inputs.items()},
+        }
+        return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:40]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Step) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Init(Step):
+    """W_0: a network's values before training."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    network: Network
+    seed: int
+    replicate: int
+    sample: int = 0
+    """0 is the replicate's own; the others are independent draws, for reinitialized controls."""
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {}
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        return {}
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Train(Step):
+    """The training state after iteration `stop`, of a training that began with `origin` at iteration `start`.
+
+    Where to look on the way, at which earlier iterations to stop as well, and whether it was interrupted do
+    not change the result, so they are no part of it: trainings that differ in `stop` alone are one training,
+    looked at twice (`trajectory`).
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    course: Course
+    origin: Init | Train
+    mask: Prune | None = None
+    """Which weights there are; none for the dense network."""
+
+    noise: Noise
+    start: int = 0
+    stop: int
+    fresh_optimizer: bool = False
+    """Whether the optimizer's buffers start as zeros where `origin` has them saved."""
+
+    deterministic: bool = False
+    """Whether the result is to be the same to the bit every time it is computed on one machine."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.start < self.stop:
+            raise ValueError(f"a training from iteration {self.start} to {self.stop} has no length")
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {"origin": self.origin} | ({"mask": self.mask} if self.mask else {})
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        needs: dict[Step, Content] = {self.mask: Content.METRICS} if self.mask else {}
+        if isinstance(self.origin, Train):  # initial values are drawn again more easily than they are read
+            needs[self.origin] = Content.WEIGHTS if self.fresh_optimizer else Content.FULL
+        return needs
+
+    @cached_property
+    def trajectory(self) -> str:
+        """The key of the training whatever its end: the same for all trainings that differ in `stop` alone."""
+        return dataclasses.replace(self, stop=self.start + 1).key
+
+    @property
+    def length(self) -> int:
+        """Iterations from start to stop."""
+        return self.stop - self.start
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Prune(Step):
+    """The mask of a level: the weights of a trained network ranked, and the lowest of those alive removed."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    trained: Train
+    level: int
+    rate: Rates
+    scope: Scope
+    score: str
+    exclude: tuple[str, ...] = ()
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {"trained": self.trained}
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        before = self.trained.mask
+        return {self.trained: Content.WEIGHTS} | ({before: Content.METRICS} if before else {})
+
+
+def _plain(value: Any) -> Any:
+    """A field as JSON holds it; a nested value's fields that are left out stay out."""
+    if dataclasses.is_dataclass(value):
+        own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {name: _plain(entry) for name, entry in own.items() if entry is not None}
+    if isinstance(value, tuple):
+        return [_plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+    return value

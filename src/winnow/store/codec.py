@@ -1,0 +1,66 @@
+"""A training state to bytes and back: safetensors, exact to the bit.
+
+One tensor for each parameter, buffer and optimizer buffer, without the lane axis, under `parameters/NAME`,
+`buffers/NAME` and `slots/SLOT/NAME`; iteration and age as JSON in the metadata.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from winnow.errors import CorruptResult
+from winnow.steps import Content
+from winnow.training.state import State
+
+FORMAT = 1
+
+
+def encode(state: State, content: Content) -> bytes:
+    """The file of a state of one lane; without the optimizer's buffers unless `content` is FULL."""
+    tensors = {f"parameters/{name}": tensor[0] for name, tensor in state.parameters.items()}
+    tensors |= {f"buffers/{name}": tensor[0] for name, tensor in state.buffers.items()}
+    if content is Content.FULL:
+        for slot, by_name in state.slots.items():
+            tensors |= {f"slots/{slot}/{name}": tensor[0] for name, tensor in by_name.items()}
+    header = {
+        "format": FORMAT,
+        "iteration": state.iteration,
+        "age": state.age,
+        "order": {"parameters": list(state.parameters), "buffers": list(state.buffers), "slots": list(state.slots)},
+    }
+    tensors["window"] = state.window[0]
+    contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+    return save(contiguous, metadata={"winnow": json.dumps(header)})
+
+
+def decode(content: bytes) -> State:
+    """The state in a file; raises CorruptResult where it is not one."""
+    try:
+        header = _header(content)
+        if header["format"] != FORMAT:
+            raise CorruptResult(f"its state has format {header['format']}; this Winnow reads {FORMAT}")
+        tensors = load(content)
+        order: dict[str, list[str]] = header["order"]
+
+        def taken(prefix: str, names: list[str]) -> dict[str, Tensor]:
+            return {name: tensors[f"{prefix}/{name}"].unsqueeze(0) for name in names}
+
+        parameters = taken("parameters", order["parameters"])
+        has_slots = any(name.startswith("slots/") for name in tensors)
+        slots = {slot: taken(f"slots/{slot}", list(parameters)) for slot in order["slots"]} if has_slots else {}
+        buffers = taken("buffers", order["buffers"])
+        window = tensors["window"].unsqueeze(0)
+        return State(header["iteration"], header["age"], parameters, buffers, slots, window)
+    except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        raise CorruptResult(f"its state cannot be read ({error})") from None
+
+
+def _header(content: bytes) -> dict[str, Any]:
+    """safetensors' own header, whose metadata its `load` leaves out: eight bytes of length, then JSON."""
+    length = int.from_bytes(content[:8], "little")
+    return json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["winnow"])

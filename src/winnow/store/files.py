@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from winnow.errors import StoreError
+
+
+def checksum(content: bytes) -> str:
+    """What a manifest records of a file: its sha256."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put a file in place, or replace it, in one move: readers see the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _flushed(temporary, content)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_folder(folder: Path, files: Mapping[str, bytes], *, temporary: Path) -> None:
+    """Put a folder of files in place in one move. One that is there already is replaced."""
+    making = temporary / f"{folder.name}-{secrets.token_hex(4)}"
+    with storing(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making.mkdir(parents=True)
+        try:
+            for name, content in files.items():
+                _flushed(making / name, content)
+            if folder.exists():
+                os.replace(folder, making.with_name(f"{making.name}-old"))
+            os.replace(making, folder)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+            shutil.rmtree(making.with_name(f"{making.name}-old"), ignore_errors=True)
+
+
+@contextmanager
+def storing(path: Path) -> Iterator[None]:
+    """Turn what the operating system says while writing to `path` into what the user can do about it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "The disk is full. Free some space (`winnow store gc` frees what can be recomputed)"
+        elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            remedy = "It cannot be written to. Change its permissions"
+        elif error.errno in (errno.ENOTDIR, errno.EEXIST):
+            remedy = "Something that is not a folder is in the way. Move it"
+        else:
+            raise StoreError(f"writing to {path} failed: {error}") from error
+        raise StoreError(
+            f"writing to {path} failed: {error.strerror}.\n"
+            f"{remedy}, or choose another place with --store DIR. What was stored before is safe."
+        ) from error
+
+
+def _flushed(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,144 @@
+"""A result's manifest: what it is, what it was made from, by what, and the checksums of its files."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+
+from winnow.errors import CorruptResult
+from winnow.steps import Content, Step
+
+NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a step has no result: it will not go away by trying again."""
+
+    error: str
+    """The exception's name: "Diverged" or "LayerCollapse"."""
+
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class File:
+    """One of a result's files."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What `manifest.json` says. It is written last, so a result with a manifest is whole."""
+
+    key: str
+    kind: str
+    schema: int
+    content: str
+    """"metrics", "weights" or "full": how much of the result is kept."""
+
+    step: Mapping[str, Any]
+    """The step's own fields."""
+
+    inputs: Mapping[str, str]
+    """The keys of the steps it was made from."""
+
+    files: Mapping[str, File]
+    made: Mapping[str, Any]
+    """When, how long it took, and by what: versions and hardware."""
+
+    failure: Failure | None = None
+
+    @property
+    def kept(self) -> Content:
+        """How much of the result is kept."""
+        return Content[self.content.upper()]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(file.bytes for file in self.files.values())
+
+    @property
+    def seconds(self) -> float:
+        """How long the step took."""
+        return float(self.made.get("seconds", 0.0))
+
+    def to_bytes(self) -> bytes:
+        """The manifest as JSON that people can read."""
+        return (json.dumps(asdict(self), indent=2) + "\n").encode()
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Manifest:
+        """Read what `to_bytes` wrote; raises CorruptResult where it is damaged."""
+        try:
+            table: dict[str, Any] = json.loads(content)
+            failure: dict[str, str] | None = table.pop("failure")
+            files: dict[str, dict[str, Any]] = table.pop("files")
+            return cls(
+                **table,
+                files={name: File(**file) for name, file in files.items()},
+                failure=Failure(**failure) if failure else None,
+            )
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise CorruptResult(f"its manifest cannot be read ({error})") from None
+
+
+@dataclass(frozen=True)
+class Making:
+    """How a result came about, for its manifest."""
+
+    seconds: float = 0.0
+    notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+def manifest_of(
+    step: Step, content: Content, files: Mapping[str, File], making: Making, failure: Failure | None = None
+) -> Manifest:
+    """The manifest of a step's result, made here and now."""
+    return Manifest(
+        key=step.key,
+        kind=step.kind,
+        schema=step.SCHEMA,
+        content=content.name.lower(),
+        step=step.fields,
+        inputs={part: source.key for part, source in step.inputs.items()},
+        files=files,
+        made={
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(making.seconds, 3),
+            **making.notes,
+            **_provenance(),
+        },
+        failure=failure,
+    )
+
+
+def winnow_version() -> str:
+    """The installed version, or "unknown" when run from a source tree that is not installed."""
+    try:
+        return version("winnow-lth")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _provenance() -> dict[str, Any]:
+    return {
+        "winnow": winnow_version(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }

@@ -1,0 +1,232 @@
+"""The store: step -> result, on disk.
+
+    STORE/
+      format.json                      which layout this is
+      results/ab/abcd.../              a result: manifest.json and its files
+      progress/KEY.progress            a training under way
+      experiments/NAME-ID.toml         the recipes that were run
+      figures/                         what was drawn of them
+      corrupt/                         what failed its checksum, moved aside
+      locks/, temporary/               of processes at work
+
+Any number of processes may use a store at once: results appear whole, in one move, and locks keep two
+processes from computing the same one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock, Timeout
+
+from winnow.errors import CorruptResult, MissingResult, StoreError, WinnowError
+from winnow.pruning.mask import Mask
+from winnow.steps import Content, Step
+from winnow.store import codec
+from winnow.store.files import checksum, storing, write_file, write_folder
+from winnow.store.manifest import NAME, Failure, File, Making, Manifest, manifest_of
+from winnow.training.metrics import Curve
+from winnow.training.state import State
+
+FORMAT = 1
+
+_Result = TypeVar("_Result")
+
+STATE, MASK, METRICS = "state.safetensors", "mask.safetensors", "metrics.csv"
+
+
+def default_store() -> Path:
+    """$WINNOW_STORE, else `winnow-store` in the working directory."""
+    return Path(os.environ.get("WINNOW_STORE") or "winnow-store")
+
+
+class Store:
+    """Results by step. Opening one makes it if it is not there; raises StoreError where it cannot be used."""
+
+    def __init__(self, root: Path | str | None = None) -> None:
+        self.root = Path(root) if root is not None else default_store()
+        self._check_format()
+
+    def _check_format(self) -> None:
+        path = self.root / "format.json"
+        try:
+            found = json.loads(path.read_bytes())["format"]
+        except FileNotFoundError:
+            if self.root.is_dir() and any(self.root.iterdir()) and not (self.root / "results").is_dir():
+                raise StoreError(
+                    f"{self.root} holds other files and is no store. Choose an empty folder with --store DIR."
+                ) from None
+            write_file(path, json.dumps({"format": FORMAT, "made by": "winnow"}).encode())
+            return
+        except NotADirectoryError:
+            raise StoreError(f"{self.root} is a file, not a folder. Choose another place with --store DIR.") from None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f'{path} cannot be read ({error}). If the rest of the store is whole, write {{"format": {FORMAT}}} into it.'
+            ) from None
+        if found != FORMAT:
+            raise StoreError(
+                f"the store {self.root} has format {found}, made by a newer Winnow; this one knows format {FORMAT}.\n"
+                f"Upgrade with `pip install -U winnow-lth`, or choose another place with --store DIR."
+            )
+
+    # Reading
+
+    def manifest(self, step: Step | str) -> Manifest | None:
+        """The manifest of a step's result, or None where there is no result. A damaged one is moved aside."""
+        key = step if isinstance(step, str) else step.key
+        try:
+            return Manifest.from_bytes((self._folder(key) / NAME).read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except CorruptResult as error:
+            raise self._set_aside(key, str(error)) from None
+
+    def failure(self, step: Step) -> Failure | None:
+        """Why a step ended without a result, if it did."""
+        manifest = self.manifest(step)
+        return manifest.failure if manifest else None
+
+    def has(self, step: Step, content: Content) -> bool:
+        """Whether a step's result is stored with at least so much content."""
+        manifest = self.manifest(step)
+        return manifest is not None and manifest.failure is None and manifest.kept >= content
+
+    def state(self, step: Step) -> State:
+        """The training state that is the result of an Init or Train step."""
+        return self._decoded(step, STATE, codec.decode)
+
+    def curve(self, step: Step) -> Curve:
+        """The metrics of a Train step."""
+        return self._decoded(step, METRICS, lambda content: Curve.from_csv(content.decode()))
+
+    def mask(self, step: Step) -> Mask:
+        """The mask that is the result of a Prune step."""
+        return self._decoded(step, MASK, Mask.from_bytes)
+
+    def _decoded(self, step: Step, name: str, decoder: Callable[[bytes], _Result]) -> _Result:
+        content = self._read(step, name)
+        try:
+            return decoder(content)
+        except (WinnowError, ValueError, KeyError) as error:
+            raise self._set_aside(step.key, str(error)) from None
+
+    def _read(self, step: Step, name: str) -> bytes:
+        """One of a result's files, verified; read again where another process replaced the result meanwhile."""
+        manifest = self.manifest(step)
+        while True:
+            if manifest is None or name not in manifest.files:
+                raise MissingResult(f"the result {step.key} of a {step.kind} step has no {name} in {self.root}")
+            path = self._folder(step.key) / name
+            content = path.read_bytes() if path.exists() else b""
+            if checksum(content) == manifest.files[name].sha256:
+                return content
+            seen, manifest = manifest, self.manifest(step)
+            if manifest == seen:
+                raise self._set_aside(step.key, f"{name} is missing or does not have the checksum in its manifest")
+
+    def _set_aside(self, key: str, reason: str) -> CorruptResult:
+        """Move a damaged result out of the way, so that it is computed again; gives the error to raise."""
+        aside = self.root / "corrupt" / f"{key}-{time.time_ns()}"
+        with storing(aside):
+            aside.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(self._folder(key), aside)
+        return CorruptResult(
+            f"stored result {key} is damaged: {reason}.\nMoved aside to {aside}; it will be computed again."
+        )
+
+    # Writing
+
+    def put_state(
+        self, step: Step, state: State, content: Content, *, curve: Curve | None = None, making: Making
+    ) -> None:
+        """Store the result of an Init or Train step, with as much of its state as `content` says."""
+        files: dict[str, bytes] = {}
+        if content > Content.METRICS:
+            files[STATE] = codec.encode(state, content)
+        if curve is not None:
+            files[METRICS] = curve.to_csv().encode()
+        self._put(step, content, files, making)
+
+    def put_mask(self, step: Step, mask: Mask, making: Making) -> None:
+        """Store the result of a Prune step."""
+        self._put(step, Content.FULL, {MASK: mask.to_bytes()}, making)
+
+    def put_failure(self, step: Step, failure: Failure, *, curve: Curve | None = None, making: Making) -> None:
+        """Record that a step ended without a result, and what was measured until then."""
+        files = {METRICS: curve.to_csv().encode()} if curve is not None else {}
+        self._put(step, Content.METRICS, files, making, failure)
+
+    def _put(
+        self, step: Step, content: Content, files: Mapping[str, bytes], making: Making, failure: Failure | None = None
+    ) -> None:
+        listed = {name: File(bytes=len(data), sha256=checksum(data)) for name, data in files.items()}
+        manifest = manifest_of(step, content, listed, making, failure)
+        write_folder(self._folder(step.key), {**files, NAME: manifest.to_bytes()}, temporary=self.root / "temporary")
+
+    def reduce(self, key: str, content: Content) -> int:
+        """Keep no more of a result than `content`, its metrics always; the bytes that this frees."""
+        manifest = self.manifest(key)
+        if manifest is None or manifest.kept <= content:
+            return 0
+        files = {name: (self._folder(key) / name).read_bytes() for name in manifest.files}
+        if STATE in files:
+            state = files.pop(STATE)
+            if content > Content.METRICS:
+                files[STATE] = codec.encode(codec.decode(state), content)
+        listed = {name: File(bytes=len(data), sha256=checksum(data)) for name, data in files.items()}
+        changed = Manifest(**{**manifest.__dict__, "content": content.name.lower(), "files": listed})
+        write_folder(self._folder(key), {**files, NAME: changed.to_bytes()}, temporary=self.root / "temporary")
+        return manifest.size - changed.size
+
+    def remove(self, key: str) -> None:
+        """Forget a result."""
+        with storing(self.root):
+            temporary = self.root / "temporary" / f"{key}-{time.time_ns()}"
+            temporary.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):
+                os.replace(self._folder(key), temporary)  # in one move, so that no reader sees half of it
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    # Processes beside each other
+
+    @contextmanager
+    def locked(self, names: list[str]) -> Iterator[list[str]]:
+        """Hold the locks of as many of the names as no other process holds; gives those.
+
+        The system gives a lock back when its holder dies, however it dies.
+        """
+        held: list[tuple[str, FileLock]] = []
+        with storing(self.root):
+            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+        try:
+            for name in names:
+                lock = FileLock(self.root / "locks" / f"{name}.lock")
+                with suppress(Timeout):
+                    lock.acquire(timeout=0)
+                    held.append((name, lock))
+            yield [name for name, _ in held]
+        finally:
+            for _, lock in held:
+                lock.release()
+
+    # Places
+
+    def _folder(self, key: str) -> Path:
+        return self.root / "results" / key[:2] / key
+
+    def keys(self) -> list[str]:
+        """The keys of all results."""
+        return sorted(path.name for path in self.root.glob("results/??/*") if (path / NAME).exists())
+
+    def progress_file(self, trajectory: str) -> Path:
+        """Where a training under way saves itself."""
+        return self.root / "progress" / f"{trajectory}.progress"

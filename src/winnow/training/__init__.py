@@ -1,0 +1,22 @@
+"""Training: one loop, the engines that compute its gradients, the optimizers, the schedule and the metrics."""
+
+from winnow.training.batches import Batches
+from winnow.training.engines import Engine, Plain
+from winnow.training.loop import Observer, train_
+from winnow.training.metrics import Curve, evaluated
+from winnow.training.optimizers import optimizer
+from winnow.training.schedule import learning_rate
+from winnow.training.state import State
+
+__all__ = [
+    "Batches",
+    "Curve",
+    "Engine",
+    "Observer",
+    "Plain",
+    "State",
+    "evaluated",
+    "learning_rate",
+    "optimizer",
+    "train_",
+]

@@ -1,0 +1,93 @@
+"""What is measured on the way: loss and accuracy on each split, at iterations of the evaluation grid."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from winnow.data import Resident
+from winnow.training.engines import Engine
+from winnow.training.state import State
+
+METRICS = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
+"""The columns of a training's metrics. Losses are mean cross-entropies in nats; accuracies are fractions of 1.
+`train_loss` is the mean over the batches since the evaluation before, and absent at the start."""
+
+_CHUNK = 2_500
+
+
+@dataclass
+class Curve:
+    """The metrics of one training by iteration, in order."""
+
+    rows: dict[int, dict[str, float]] = field(default_factory=dict[int, dict[str, float]])
+
+    def add(self, iteration: int, values: Mapping[str, float]) -> None:
+        """Record the metrics of an iteration."""
+        self.rows[iteration] = dict(values)
+
+    def on_grid(self, every: int, start: int) -> Curve:
+        """The curve where a training from `start` is evaluated anyway, without ends that were looked at on the way."""
+        return Curve({i: values for i, values in self.rows.items() if i == start or i % every == 0})
+
+    def series(self, metric: str) -> dict[int, float]:
+        """One metric by iteration, where it was taken."""
+        return {iteration: row[metric] for iteration, row in self.rows.items() if metric in row}
+
+    @property
+    def early_stop(self) -> int:
+        """The iteration of least validation loss, the first of equals: LTH (arXiv 1803.03635), §1.
+
+        Found in retrospect, on the evaluation grid: training always runs its full length.
+        """
+        losses = self.series("validation_loss")
+        return min(losses, key=lambda iteration: losses[iteration])
+
+    @property
+    def last(self) -> int:
+        """The last iteration that was evaluated."""
+        return max(self.rows)
+
+    def to_csv(self) -> str:
+        """The curve as CSV, one row for each iteration, exact to the bit."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(["iteration", *METRICS])
+        for iteration, row in sorted(self.rows.items()):
+            writer.writerow([iteration, *(repr(row[metric]) if metric in row else "" for metric in METRICS)])
+        return out.getvalue()
+
+    @classmethod
+    def from_csv(cls, text: str) -> Curve:
+        """Read what `to_csv` wrote."""
+        curve = cls()
+        for row in csv.DictReader(io.StringIO(text)):
+            curve.add(int(row["iteration"]), {metric: float(row[metric]) for metric in METRICS if row[metric]})
+        return curve
+
+
+def evaluated(engine: Engine, state: State, splits: Mapping[str, Resident]) -> list[dict[str, float]]:
+    """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane."""
+    lanes: list[dict[str, float]] = [{} for _ in range(state.lanes)]
+    for name, split in splits.items():
+        loss, correct = _sums(engine, state, split)
+        for row, lane_loss, lane_correct in zip(lanes, loss.tolist(), correct.tolist(), strict=True):
+            row[f"{name}_loss"] = lane_loss / len(split)
+            row[f"{name}_accuracy"] = lane_correct / len(split)
+    return lanes
+
+
+def _sums(engine: Engine, state: State, split: Resident) -> tuple[Tensor, Tensor]:
+    """Each lane's summed loss and correct predictions: (lanes,) both."""
+    losses = torch.zeros(state.lanes, dtype=torch.float64, device=state.device)
+    correct = torch.zeros(state.lanes, dtype=torch.int64, device=state.device)
+    for start in range(0, len(split), _CHUNK):
+        chunk = torch.arange(start, min(start + _CHUNK, len(split)), device=split.device)
+        loss, right = engine.evaluate(state, split.images_at(chunk), split.labels_at(chunk))
+        losses, correct = losses + loss, correct + right
+    return losses, correct

@@ -1,0 +1,113 @@
+"""The state of a training: what must be saved at iteration k so that it can go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from winnow.pruning.mask import Mask
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass
+class State:
+    """Parameters, buffers and optimizer buffers of one or more lanes at one iteration.
+
+    Every tensor has the lanes in front, `(lanes, *shape)`; `lane` takes one out. Training changes the tensors
+    in place. Names are those of the network's state dict.
+    """
+
+    iteration: int
+    """Iterations of the schedule and the data order that are behind; the next is number `iteration`."""
+
+    age: int
+    """Updates since the optimizer's buffers were zero, for Adam's bias correction."""
+
+    parameters: Tensors
+    buffers: Tensors
+    """Running statistics of batch normalization."""
+
+    slots: dict[str, Tensors] = field(default_factory=dict[str, Tensors])
+    """The optimizer's buffers: by slot ("momentum"), then by parameter."""
+
+    window: Tensor = field(default_factory=lambda: torch.empty(1, 0))
+    """Losses of the batches since the last evaluation, (lanes, batches): of no effect on training, but saved with
+    it, so that an interrupted training measures the same."""
+
+    @property
+    def lanes(self) -> int:
+        """How many trainings these are."""
+        return len(next(iter(self.parameters.values())))
+
+    @property
+    def device(self) -> torch.device:
+        """Where the tensors lie."""
+        return next(iter(self.parameters.values())).device
+
+    def lane(self, number: int) -> State:
+        """A copy of one lane, on the CPU."""
+
+        def taken(tensors: Tensors) -> Tensors:
+            return {name: tensor[number : number + 1].detach().cpu().clone() for name, tensor in tensors.items()}
+
+        slots = {slot: taken(tensors) for slot, tensors in self.slots.items()}
+        window = self.window[number : number + 1].cpu().clone()
+        return State(self.iteration, self.age, taken(self.parameters), taken(self.buffers), slots, window)
+
+    @classmethod
+    def stacked(cls, states: Sequence[State], device: torch.device) -> State:
+        """The lanes of several states side by side; they must be at the same iteration, with the same names."""
+        first = states[0]
+        if any((state.iteration, state.age) != (first.iteration, first.age) for state in states):
+            raise ValueError("lanes of one batch must be at the same iteration")
+
+        def joined(parts: Sequence[Tensors]) -> Tensors:
+            return {name: torch.cat([part[name] for part in parts]).to(device) for name in parts[0]}
+
+        return cls(
+            first.iteration,
+            first.age,
+            joined([state.parameters for state in states]),
+            joined([state.buffers for state in states]),
+            {slot: joined([state.slots[slot] for state in states]) for slot in first.slots},
+            torch.cat([state.window for state in states]).to(device),
+        )
+
+    def with_slots(self, slots: Sequence[str], *, fresh: bool = False) -> State:
+        """This state with the optimizer's buffers it needs: those saved, or zeros if there are none or if `fresh`."""
+        if not fresh and set(self.slots) == set(slots):
+            return self
+        zeros = {slot: {name: torch.zeros_like(p) for name, p in self.parameters.items()} for slot in slots}
+        return dataclasses.replace(self, age=0, slots=zeros)
+
+    def apply_(self, mask: Mask) -> None:
+        """Set pruned weights, and the optimizer's buffers for them, to exactly zero in every lane."""
+        for name, kept in mask.items():
+            pruned = ~kept.to(self.device)
+            for tensors in (self.parameters, *self.slots.values()):
+                tensors[name].masked_fill_(pruned, 0)
+
+    def restarted(self) -> State:
+        """This state as the start of another training: what was measured before is not that training's."""
+        return dataclasses.replace(self, window=self.window[:, :0])
+
+    @classmethod
+    def of_values(cls, values: Mapping[str, Tensor], parameters: Sequence[str]) -> State:
+        """The state before training: one lane of fresh values, told into parameters and buffers by name."""
+        return cls(
+            iteration=0,
+            age=0,
+            parameters={name: values[name].unsqueeze(0) for name in parameters},
+            buffers={name: value.unsqueeze(0) for name, value in values.items() if name not in set(parameters)},
+        )
+
+    def values(self) -> Tensors:
+        """A single lane's parameters and buffers without the lane axis: a state dict for the network."""
+        if self.lanes != 1:
+            raise ValueError(f"a state dict is of one lane; this state has {self.lanes}")
+        return {name: tensor[0] for name, tensor in (self.parameters | self.buffers).items()}
