@@ -9,13 +9,11 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
-from pydantic.dataclasses import dataclass
+from pydantic import Field, model_validator
 
 from winnow.errors import RecipeError
 from winnow.timeline import Amount, Written
-
-_STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+from winnow.validation import validated
 
 Fraction01 = Annotated[float, Field(gt=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -28,7 +26,7 @@ LayerKind = Literal["conv", "linear", "output"]
 ITERATIONS_0 = Amount.parse("0it")
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Data:
     """The examples a network is trained, validated and tested on."""
 
@@ -45,7 +43,7 @@ class Data:
     """What each channel is divided by, after the mean is subtracted. Left out: 1."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Model:
     """The network."""
 
@@ -56,7 +54,7 @@ class Model:
     """How kernels are drawn: Gaussian Glorot (LTH, Fig. 2) or Kaiming. Biases start at zero."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Train:
     """How long the network is trained, on how much at a time, and how often it is looked at."""
 
@@ -70,7 +68,7 @@ class Train:
     """How often validation and test loss and accuracy are taken. Early stopping is found on this grid."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Optimizer:
     """How gradients become updates."""
 
@@ -107,7 +105,7 @@ class Optimizer:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Schedule:
     """The learning rate as a function of the iteration alone, so that a rewound ticket continues it from k."""
 
@@ -121,7 +119,7 @@ class Schedule:
     """What each drop multiplies the rate by."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Rates:
     """The fraction of the remaining weights removed per round, by kind of layer. A kind left out is never pruned."""
 
@@ -135,7 +133,7 @@ class Rates:
     """The last linear layer."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Pruning:
     """What each round removes."""
 
@@ -166,7 +164,7 @@ class Pruning:
         return self
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Matching:
     """When a ticket counts as training to the accuracy of the dense network."""
 
@@ -180,7 +178,7 @@ class Matching:
     """Which examples the accuracy is taken on."""
 
 
-@dataclass(frozen=True, kw_only=True, config=_STRICT)
+@validated
 class Recipe:
     """Everything that defines an experiment.
 
@@ -209,6 +207,9 @@ class Recipe:
 
     seed: int = 0
     """Where all randomness comes from, with the replicate and the role."""
+
+    deterministic: bool = False
+    """Whether results are the same to the bit each time, on one machine and number of threads. Lanes train singly."""
 
     data: Data = field(default_factory=Data)
     model: Model = field(default_factory=Model)

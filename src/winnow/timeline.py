@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Annotated, Literal
 
@@ -67,8 +68,8 @@ class Amount:
         return int(exact + Fraction(1, 2))
 
     def __str__(self) -> str:
-        number = f"{self.value.numerator}" if self.value.denominator == 1 else f"{float(self.value)!r}"
-        return f"{number}{self.unit}"
+        number = Decimal(self.value.numerator) / Decimal(self.value.denominator)
+        return f"{number:f}{self.unit}"  # "0.00001%", where a float would say 1e-05
 
 
 Written = Annotated[Amount, BeforeValidator(Amount.parse), PlainSerializer(str)]

@@ -69,6 +69,10 @@ class Executor:
             self._visit(target, content, plan, unfit)
         return plan
 
+    def forget(self) -> None:
+        """Look results up again: what was stored has turned out to be damaged."""
+        self._known.clear()
+
     def _visit(self, target: Step, content: Content, plan: Plan, unfit: set[Step]) -> None:
         """Add a step and, before it, what it needs, to the plan. Depth first, without recursion."""
         stack: list[tuple[Step, Content, bool]] = [(target, content, False)]
@@ -119,7 +123,7 @@ class Executor:
                     made = self._advance(plan, targets, interruption)
                 except (CorruptResult, MissingResult) as problem:
                     self.reporter.noted(str(problem))
-                    self._known.clear()
+                    self.forget()
                 else:
                     self._tidy(made, plan, targets)
                 plan = self.plan(targets)

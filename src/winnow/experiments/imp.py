@@ -14,7 +14,7 @@ from winnow.recipe import Recipe
 from winnow.steps import Init, Noise, Prune, Train
 
 
-def imp(recipe: Recipe, *, deterministic: bool = False) -> Experiment:
+def imp(recipe: Recipe) -> Experiment:
     """The steps of Algorithm 1 of SLTH (arXiv 1903.01611), with the recipe's controls beside the tickets.
 
     For each replicate: init -> train to k -> train to T -> prune -> the mask on W_k, trained from k to T ->
@@ -34,7 +34,7 @@ def imp(recipe: Recipe, *, deterministic: bool = False) -> Experiment:
     for replicate in range(recipe.replicates):
         init = Init(network=shared.network, seed=recipe.seed, replicate=replicate)
         noise = Noise(seed=recipe.seed, replicate=replicate)
-        dense = Train(course=shared, origin=init, noise=noise, stop=amounts.length, deterministic=deterministic)
+        dense = Train(course=shared, origin=init, noise=noise, stop=amounts.length, deterministic=recipe.deterministic)
         rewind_points[replicate] = rewound = replace(dense, stop=amounts.rewind) if amounts.rewind else init
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
 

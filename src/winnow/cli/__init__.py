@@ -1,0 +1,67 @@
+"""The command `winnow`: a thin layer on the library, one file for each command."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from winnow.errors import UnknownName, WinnowError
+
+COMMANDS = {
+    "run": "find the tickets of a recipe, training only what is not stored yet",
+    "plan": "what a run would train, what is stored already, and an estimate of time and disk",
+    "list": "the bundled recipes",
+    "show": "a recipe as TOML that `run` accepts",
+    "results": "everything measured, as one tidy table",
+    "ticket": "write a ticket to a file: its mask, its rewind point and where they came from",
+    "data": "the data sets: list them, fetch one, tell where it lies",
+    "store": "the stored results: list, show, verify, clean up",
+}
+
+EXIT_CODES = """\
+exit codes: 0 done; 1 an error, told on standard error; 2 wrong usage; 3 done, but some trainings failed;
+130 interrupted (the same command resumes)"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; gives the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if not words or words[0] in ("-h", "--help", "help"):
+            print(_usage())  # noqa: T201
+            return 0 if words else 2
+        if words[0] in ("-V", "--version", "version"):
+            from winnow.store.manifest import winnow_version
+
+            print(f"winnow {winnow_version()}")  # noqa: T201
+            return 0
+        if words[0] not in COMMANDS:
+            raise UnknownName("command", words[0], COMMANDS)
+        return import_module(f"winnow.cli.{words[0]}").main(words[1:])
+    except WinnowError as error:
+        sys.stderr.write("winnow: " + str(error).replace("\n", "\n        ") + "\n")
+        return 2 if isinstance(error, UnknownName) and words[0] not in COMMANDS else 1
+    except KeyboardInterrupt:
+        sys.stderr.write("\nwinnow: interrupted. What was under way is saved; the same command resumes.\n")
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _usage() -> str:
+    lines = [f"  {name:9}{purpose}" for name, purpose in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: winnow COMMAND ...",
+            "",
+            "Finds winning lottery tickets: sparse subnetworks that train alone to the accuracy of the whole.",
+            "",
+            *lines,
+            "",
+            "`winnow COMMAND --help` tells more. Start with: winnow run digits",
+            EXIT_CODES,
+        ]
+    )

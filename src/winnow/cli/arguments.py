@@ -1,0 +1,54 @@
+"""Command-line arguments: typed, documented options from dataclasses, and recipes with every field by its path."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import tyro
+from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+from winnow.recipe import Recipe
+from winnow.recipes import read
+from winnow.timeline import Amount
+
+_Options = TypeVar("_Options")
+
+_REGISTRY = ConstructorRegistry()
+
+RecipeFields = Annotated[Recipe, tyro.conf.arg(name="")]
+"""A recipe whose fields are options without a prefix: `--levels 3`, `--train.length 2ep`."""
+
+StoreOption = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+
+
+@_REGISTRY.primitive_rule
+def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Amount] | None:
+    """How an amount of training is written on the command line."""
+    if kind.type is not Amount:
+        return None
+    return PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="500it|2ep|1.7%",
+        instance_from_str=lambda words: Amount.parse(words[0]),
+        is_instance=lambda value: isinstance(value, Amount),
+        str_from_instance=lambda value: [str(value)],
+    )
+
+
+def parse(options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None) -> _Options:
+    """Read the options of a command; wrong ones end the program with a message and exit code 2."""
+    given: dict[str, Any] = {} if default is None else {"default": default}
+    return tyro.cli(options, args=list(words), prog=f"winnow {command}", registry=_REGISTRY, **given)
+
+
+def parse_with_recipe(options: type[_Options], words: Sequence[str], *, command: str) -> _Options:
+    """Read a recipe's name and then options, whose `recipe` begins as that recipe: `digits --levels 3`.
+
+    Without a name it is the default recipe, `digits`.
+    """
+    name, rest = ("digits", words) if not words or words[0].startswith("-") else (words[0], words[1:])
+    fields = {field.name: field.default for field in dataclasses.fields(options) if field.name != "recipe"}  # pyright: ignore[reportArgumentType]
+    return parse(options, rest, command=f"{command} {name}", default=options(recipe=read(name), **fields))

@@ -1,0 +1,167 @@
+"""What is shown while a run goes on: a live line in a terminal, plain lines in a log, or nothing."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+from winnow.execution.reporting import Reporter, Silent
+from winnow.experiments import Experiment
+from winnow.steps import Step, Train
+
+Mode = Literal["auto", "live", "plain", "quiet"]
+
+_PLAIN_EVERY = 2.0
+"""Seconds between two lines in a log, at the least."""
+
+
+@contextmanager
+def display(mode: Mode, experiment: Experiment) -> Iterator[Reporter]:
+    """The reporter of a mode; what it shows ends with the block."""
+    if mode == "auto":
+        mode = "live" if sys.stderr.isatty() else "plain"
+    if mode == "quiet":
+        yield Silent()
+    elif mode == "plain":
+        yield _Plain(experiment)
+    else:
+        live = _Live(experiment)
+        with live.progress:
+            yield live
+
+
+class _Tally:
+    """What is done and what is left, in iterations, and how long that will take."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.labels: dict[Step, str] = {}
+        for row in experiment.rows:
+            place = "dense" if row.level == 0 else f"{row.control}, level {row.level}"
+            self.labels.setdefault(row.trained, f"{place}, replicate {row.replicate}")
+            if row.mask is not None:
+                self.labels.setdefault(row.mask, f"prune to level {row.level}, replicate {row.replicate}")
+        for replicate, point in experiment.rewind_points.items():
+            self.labels.setdefault(point, f"rewind point, replicate {replicate}")
+        self.total = self.done = 0
+        self.trainings = self.finished_trainings = 0
+        self.began = time.monotonic()
+        self._under_way: dict[str, int] = {}
+
+    def plan(self, steps: Sequence[Step]) -> None:
+        """These are to be run. Trainings that differ in their end alone count once."""
+        longest: dict[str, int] = {}
+        for step in steps:
+            if isinstance(step, Train):
+                longest[step.trajectory] = max(step.length, longest.get(step.trajectory, 0))
+        self.total, self.trainings = sum(longest.values()), len(longest)
+
+    def reach(self, steps: Sequence[Train], iteration: int) -> None:
+        """Lanes have reached an iteration."""
+        for step in steps:
+            before = self._under_way.get(step.trajectory, 0)
+            self._under_way[step.trajectory] = iteration - step.start
+            self.done += iteration - step.start - before
+
+    def finish(self, step: Step) -> None:
+        """A step is done."""
+        self.finished_trainings += isinstance(step, Train)
+
+    def label(self, steps: Sequence[Step]) -> str:
+        """What the steps are in the experiment."""
+        first = self.labels.get(steps[0], steps[0].kind)
+        return first if len(steps) == 1 else f"{first} and {len(steps) - 1} more lanes"
+
+    def left(self) -> str:
+        """How long what is left will take, at the pace so far."""
+        if not self.done:
+            return "?"
+        seconds = (time.monotonic() - self.began) / self.done * max(0, self.total - self.done)
+        hours, minutes = divmod(int(seconds) // 60, 60)
+        return f"{hours}h{minutes:02}m" if hours else f"{minutes}m{int(seconds) % 60:02}s"
+
+
+def _shown(metrics: Mapping[str, float] | None) -> str:
+    accuracy = (metrics or {}).get("validation_accuracy")
+    return "" if accuracy is None else f"validation {100 * accuracy:.2f} %"
+
+
+class _Live:
+    """One line that changes, above it what should stay."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.tally = _Tally(experiment)
+        self.progress = Progress(
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeElapsedColumn(),
+            TextColumn("left {task.fields[left]}"),
+            TextColumn("{task.fields[doing]}"),
+            TextColumn("{task.fields[accuracy]}"),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self.task = self.progress.add_task("", total=None, left="?", doing="planning", accuracy="")
+
+    def planned(self, steps: Sequence[Step]) -> None:
+        self.tally.plan(steps)
+        self.progress.update(self.task, total=max(1, self.tally.total))
+
+    def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
+        self.tally.reach(steps, iteration)
+        changes = {"accuracy": _shown(metrics)} if metrics else {}
+        doing = f"{self.tally.label(steps)}, iteration {iteration:,} of {steps[0].stop:,}"
+        self.progress.update(self.task, completed=self.tally.done, left=self.tally.left(), doing=doing, **changes)
+
+    def finished(self, step: Step, seconds: float) -> None:
+        self.tally.finish(step)
+
+    def failed(self, step: Step, message: str) -> None:
+        self.progress.console.print(f"[yellow]{self.tally.label([step])} failed[/]: {message}")
+
+    def noted(self, message: str) -> None:
+        self.progress.console.print(f"[yellow]note[/]: {message}")
+
+
+class _Plain:
+    """Lines for a log."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.tally = _Tally(experiment)
+        self._metrics = ""
+        self._printed = 0.0
+
+    def planned(self, steps: Sequence[Step]) -> None:
+        self.tally.plan(steps)
+        if steps:
+            self._print(f"{self.tally.trainings} trainings to run, {self.tally.total:,} iterations")
+        else:
+            self._print("everything is stored already; nothing to train")
+
+    def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
+        self.tally.reach(steps, iteration)
+        self._metrics = _shown(metrics) or self._metrics
+        if time.monotonic() - self._printed > 15:
+            self._print(f"{self.tally.label(steps)}: iteration {iteration:,} of {steps[0].stop:,}, {self._metrics}")
+
+    def finished(self, step: Step, seconds: float) -> None:
+        self.tally.finish(step)
+        if isinstance(step, Train) and time.monotonic() - self._printed > _PLAIN_EVERY:
+            progress = f"{self.tally.done:,} of {self.tally.total:,} iterations, {self.tally.left()} left"
+            self._print(f"{self.tally.label([step])}: done, {self._metrics} ({progress})")
+
+    def failed(self, step: Step, message: str) -> None:
+        self._print(f"{self.tally.label([step])} failed: {message}")
+
+    def noted(self, message: str) -> None:
+        self._print(f"note: {message}")
+
+    def _print(self, line: str) -> None:
+        self._printed = time.monotonic()
+        sys.stderr.write(line + "\n")
+        sys.stderr.flush()

@@ -1,0 +1,23 @@
+"""`winnow show`: a recipe as TOML."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from winnow.cli.arguments import RecipeFields, parse_with_recipe
+from winnow.recipes import to_toml
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Print a recipe as TOML that `winnow run FILE.toml` accepts, with whatever fields are changed here."""
+
+    recipe: RecipeFields
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    sys.stdout.write(to_toml(parse_with_recipe(Options, words, command="show").recipe))
+    return 0

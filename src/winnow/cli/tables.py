@@ -1,0 +1,65 @@
+"""Results as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+
+from rich.table import Table
+
+from winnow.experiments.experiment import TICKET
+from winnow.results import Results, Spread
+
+
+def levels_table(results: Results) -> Table:
+    """One line for each level of the tickets and of each control."""
+    recipe = results.experiment.recipe
+    where = "at the end" if recipe.matching.at == "end" else "at early stopping"
+    replicates = f"{recipe.replicates} replicate{'s' if recipe.replicates > 1 else ''}"
+    table = Table(
+        title=f"{recipe.name} ({results.identity}): {recipe.matching.on} accuracy {where}, {replicates}",
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+    )
+    table.add_column("control", no_wrap=True)
+    for column in ("level", "density", "mean ± std %", "min-max %", "early stop", "n"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("matching?", no_wrap=True)
+    previous = TICKET
+    for level in results.levels:
+        if level.control != previous:
+            table.add_section()
+            table.add_row()
+        previous = level.control
+        table.add_row(
+            "dense" if level.level == 0 else level.control,
+            str(level.level),
+            f"{100 * level.density:.2f} %",
+            _mean_and_std(level.accuracy),
+            f"{100 * level.accuracy.least:.2f}-{100 * level.accuracy.most:.2f}",
+            f"{level.early_stop.mean:,.0f}",
+            str(len(level.accuracy.values)),
+            "" if level.is_matching is None else "yes" if level.is_matching else "no",
+        )
+    return table
+
+
+def verdict(results: Results) -> str:
+    """One sentence: the smallest matching ticket, or that there is none."""
+    if results.dense is None or results.floor is None:
+        return "The dense network has no results, so nothing can be compared with it."
+    tolerance = f"tolerance {results.tolerance_in_words}"
+    if not any(level.level > 0 for level in results.levels):
+        return "No level has results yet."
+    smallest = results.smallest_matching
+    if smallest is None:
+        return f"No ticket matches the dense network ({100 * results.dense.mean:.2f} %; {tolerance})."
+    return (
+        f"Smallest matching ticket: level {smallest.level}, {100 * smallest.density:.2f} % of the weights, "
+        f"{100 * smallest.accuracy.mean:.2f} % against the dense {100 * results.dense.mean:.2f} % ({tolerance})."
+    )
+
+
+def _mean_and_std(spread: Spread) -> str:
+    mean = f"{100 * spread.mean:.2f}"
+    return mean if math.isnan(spread.std) else f"{mean} ± {100 * spread.std:.2f}"

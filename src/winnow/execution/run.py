@@ -1,0 +1,150 @@
+"""Run a recipe: from its name to tickets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from winnow.errors import CorruptResult, MissingResult, RecipeError
+from winnow.execution.executor import Executor, Plan
+from winnow.execution.reporting import Reporter, Silent
+from winnow.execution.training import initial_state
+from winnow.experiments import Experiment, Row, imp
+from winnow.experiments.experiment import TICKET, Keep
+from winnow.pruning import Mask
+from winnow.recipe import Recipe
+from winnow.recipes import read, to_toml
+from winnow.results import Results, collect
+from winnow.steps import Init
+from winnow.store import Store
+from winnow.store.experiments import identity, record
+from winnow.store.manifest import winnow_version
+from winnow.ticket import Ticket
+from winnow.training.state import State
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A recipe that was run: its results, and the way to its tickets."""
+
+    experiment: Experiment
+    store: Store
+    results: Results
+    failures: Mapping[str, str]
+    """What ended without a result and why, by where it stood: `ticket, replicate 1, level 12`."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """What was asked for."""
+        return self.experiment.recipe
+
+    def mask(self, level: int, replicate: int = 0) -> Mask:
+        """A ticket's mask. Raises RecipeError for a level or replicate that was not run."""
+        step = self._row(level, replicate).mask
+        if step is None:
+            raise RecipeError("level 0 is the dense network, which has no mask. Levels begin at 1.")
+        return self.store.mask(step)
+
+    def rewind_point(self, replicate: int = 0) -> State:
+        """The training state at iteration k that the replicate's tickets restart from."""
+        self._row(0, replicate)
+        point = self.experiment.rewind_points[replicate]
+        return initial_state(point, self.store) if isinstance(point, Init) else self.store.state(point)
+
+    def ticket(self, level: int | None = None, replicate: int = 0) -> Ticket:
+        """A level's ticket; without a level, that of the smallest matching one."""
+        if level is None:
+            smallest = self.results.smallest_matching
+            if smallest is None:
+                raise RecipeError("no level matches the dense network. Name a level: run.ticket(level=3).")
+            level = smallest.level
+        row = self._row(level, replicate)
+        point = self.rewind_point(replicate)
+        mask = self.mask(level, replicate)
+        provenance = {
+            "recipe": to_toml(self.recipe),
+            "replicate": replicate,
+            "level": level,
+            "density": mask.density,
+            "k": point.iteration,
+            "rewind_point": self.experiment.rewind_points[replicate].key,
+            "mask": row.mask.key if row.mask else None,
+            "winnow": winnow_version(),
+        }
+        return Ticket(mask, point.values(), provenance)
+
+    def _row(self, level: int, replicate: int) -> Row:
+        for row in self.experiment.rows:
+            if (row.control, row.level, row.replicate) == (TICKET, level, replicate):
+                return row
+        raise RecipeError(
+            f"there is no level {level} of replicate {replicate}: levels go from 0 to {self.recipe.levels}, "
+            f"replicates from 0 to {self.recipe.replicates - 1}."
+        )
+
+
+def run(
+    recipe: Recipe | str | Path = "digits",
+    *,
+    store: Store | Path | str | None = None,
+    device: Device = "auto",
+    keep: Keep = "weights",
+    reporter: Reporter | None = None,
+    **changes: Any,
+) -> Run:
+    """Find the tickets of a recipe, training only what the store does not hold.
+
+    `recipe` is a Recipe, a bundled one's name, or a TOML file. `changes` are fields to change in it, by path with
+    two underscores for a dot: `levels=3`, `train__length="2ep"`. What a run was doing when it is interrupted is
+    saved, and the same call goes on from there.
+
+    Raises RecipeError, DataError or StoreError where it cannot begin. A training that diverges, or a level that
+    would empty a layer, is told in `failures`; the rest goes on.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     found = run("digits", store=folder, replicates=1, levels=2, train__length="40it", control=[])
+    ...     [round(level.density, 3) for level in found.results.levels]
+    [1.0, 0.802, 0.643]
+    """
+    recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
+    if changes:
+        recipe = recipe.edited({name.replace("__", "."): value for name, value in changes.items()})
+    opened = store if isinstance(store, Store) else Store(store)
+    experiment = imp(recipe)
+    record(opened, recipe)
+    reporter = reporter or Silent()
+    executor = Executor(opened, chosen_device(device), reporter, keep_all=keep == "all")
+    while True:
+        plan = executor.run(experiment.targets(keep))
+        try:
+            results = collect(experiment, opened, identity=identity(recipe))
+        except (CorruptResult, MissingResult) as damaged:
+            reporter.noted(str(damaged))
+            executor.forget()
+        else:
+            return Run(experiment, opened, results, _failures(experiment, plan))
+
+
+def chosen_device(device: Device) -> torch.device:
+    """`auto` is the GPU where there is one."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise RecipeError("device 'cuda' was asked for, but PyTorch sees no GPU here. Use 'cpu' or 'auto'.")
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device)
+
+
+def _failures(experiment: Experiment, plan: Plan) -> dict[str, str]:
+    failures: dict[str, str] = {}
+    for row in experiment.rows:
+        for step in (row.mask, row.trained):
+            if step is not None and step in plan.failed:
+                failures[f"{row.control}, replicate {row.replicate}, level {row.level}"] = plan.failed[step].message
+    return failures

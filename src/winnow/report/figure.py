@@ -1,0 +1,137 @@
+"""The figure of an IMP run: accuracy and early-stop iteration against density."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winnow.experiments.experiment import TICKET
+from winnow.results import Level, Results, Spread
+from winnow.store.files import storing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito's colours, which the colour-blind can tell apart, each with a marker of its own.
+_STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
+_DENSE = "#444444"
+
+
+def draw(results: Results, folder: Path) -> list[Path]:
+    """Draw accuracy and early-stop iteration against density as SVG and PNG; gives the files.
+
+    Points are means over replicates, bars their least and most (as in LTH, arXiv 1803.03635, Fig. 4); the
+    dashed line and its band are the dense network. The SVG's bytes depend on the results alone.
+    """
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    settings = {
+        "svg.hashsalt": "winnow",
+        "svg.fonttype": "none",
+        "font.size": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+    }
+    with mpl.rc_context(settings):
+        figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+        accuracy, early_stop = figure.subplots(1, 2)
+        _accuracies(accuracy, results)
+        _early_stops(early_stop, results)
+        for axes in (accuracy, early_stop):
+            _density_axis(axes, results)
+        recipe = results.experiment.recipe
+        rewind = "from initialization" if recipe.rewind.value == 0 else f"rewound to {recipe.rewind}"
+        figure.suptitle(
+            f"{recipe.name}: tickets {rewind}, {recipe.replicates} replicates (bars: least to most)", fontsize=10
+        )
+        handles, labels = accuracy.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+        paths = [folder / f"{recipe.name}-{results.identity}.{kind}" for kind in ("svg", "png")]
+        with storing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            figure.savefig(paths[0], metadata={"Date": None})
+            figure.savefig(paths[1], dpi=160)
+    return paths
+
+
+def _accuracies(axes: Axes, results: Results) -> None:
+    matching = results.experiment.recipe.matching
+    if results.dense is not None:
+        low, mean, high = (100 * value for value in (results.dense.least, results.dense.mean, results.dense.most))
+        axes.axhspan(low, high, color=_DENSE, alpha=0.12, linewidth=0)
+        axes.axhline(mean, color=_DENSE, linestyle="--", linewidth=1, label="dense")
+    for (control, levels), (colour, marker) in zip(_by_control(results).items(), _cycled(), strict=False):
+        _curve(axes, control, levels, [level.accuracy for level in levels], 100.0, colour, marker)
+    smallest = results.smallest_matching
+    if smallest is not None:
+        axes.annotate(
+            f"smallest matching: {100 * smallest.density:.1f} %",
+            (100 * smallest.density, 100 * smallest.accuracy.mean),
+            textcoords="offset points",
+            xytext=(0, 14),
+            ha="center",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "color": _DENSE, "linewidth": 0.8},
+        )
+    at = "at the end of training" if matching.at == "end" else "at early stopping"
+    axes.set_ylabel(f"{matching.on} accuracy {at} (%)")
+
+
+def _early_stops(axes: Axes, results: Results) -> None:
+    dense = [float(t.curve.early_stop) for t in results.trainings if t.row.level == 0]
+    if dense:
+        axes.axhspan(min(dense), max(dense), color=_DENSE, alpha=0.12, linewidth=0)
+        axes.axhline(sum(dense) / len(dense), color=_DENSE, linestyle="--", linewidth=1)
+    for (control, levels), (colour, marker) in zip(_by_control(results).items(), _cycled(), strict=False):
+        _curve(axes, control, levels, [level.early_stop for level in levels], 1.0, colour, marker)
+    axes.set_ylabel("early-stop iteration (least validation loss)")
+    axes.set_ylim(bottom=0)
+
+
+def _curve(
+    axes: Axes, control: str, levels: list[Level], spreads: list[Spread], scale: float, colour: str, marker: str
+) -> None:
+    means = [scale * spread.mean for spread in spreads]
+    below = [scale * (spread.mean - spread.least) for spread in spreads]
+    above = [scale * (spread.most - spread.mean) for spread in spreads]
+    axes.errorbar(
+        [100 * level.density for level in levels],
+        means,
+        yerr=[below, above],
+        color=colour,
+        marker=marker,
+        markersize=4,
+        linewidth=1.3,
+        elinewidth=0.8,
+        capsize=2,
+        label=control,
+    )
+
+
+def _density_axis(axes: Axes, results: Results) -> None:
+    """Density falls to the right on a logarithmic axis, as in the papers."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+    least = 100 * min(training.density for training in results.trainings)
+    axes.set_xscale("log")
+    axes.set_xlim(115, least / 1.15)
+    ticks = [tick for tick in (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01) if tick >= least / 1.15]
+    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlabel("density: weights remaining (%)")
+    axes.grid(axis="both", alpha=0.2, linewidth=0.6)
+
+
+def _by_control(results: Results) -> dict[str, list[Level]]:
+    """The levels of the tickets and of each control; the tickets' curve begins with the dense network."""
+    grouped: dict[str, list[Level]] = {}
+    for level in results.levels:
+        grouped.setdefault(level.control, []).append(level)
+    return {("tickets" if control == TICKET else control): levels for control, levels in grouped.items()}
+
+
+def _cycled() -> list[tuple[str, str]]:
+    return _STYLES * math.ceil(20 / len(_STYLES))

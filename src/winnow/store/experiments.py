@@ -1,0 +1,50 @@
+"""Which experiments a store holds: the recipes that were run in it, as TOML files."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from winnow.recipe import Recipe
+from winnow.recipes import from_toml, to_toml
+from winnow.store.files import write_file
+from winnow.store.store import Store
+
+
+def identity(recipe: Recipe) -> str:
+    """What tells an experiment from others of its name, as `imp-1a2b3c4d`.
+
+    Asking for more levels, replicates or controls widens an experiment; any other setting makes it another.
+    """
+    scope = dataclasses.replace(recipe, levels=1, replicates=1, control=(), about="")
+    return f"imp-{hashlib.sha256(to_toml(scope).encode()).hexdigest()[:8]}"
+
+
+def record(store: Store, recipe: Recipe) -> None:
+    """Note that a recipe was run. One that differs in its scope alone is widened to hold both."""
+    path = _path(store, recipe)
+    if path.exists():
+        before = from_toml(path.read_text("utf-8"), source=path.name)
+        recipe = dataclasses.replace(
+            recipe,
+            levels=max(before.levels, recipe.levels),
+            replicates=max(before.replicates, recipe.replicates),
+            control=tuple(dict.fromkeys((*before.control, *recipe.control))),
+        )
+        if recipe == before:
+            return
+    write_file(path, to_toml(recipe).encode())
+
+
+def recorded(store: Store) -> Iterator[Recipe]:
+    """The recipes that were run in a store, in the order of their names."""
+    for path in sorted((store.root / "experiments").glob("*.toml")):
+        yield from_toml(path.read_text("utf-8"), source=path.name)
+
+
+def _path(store: Store, recipe: Recipe) -> Path:
+    name = re.sub(r"[^\w.-]+", "-", recipe.name)
+    return store.root / "experiments" / f"{name}-{identity(recipe)}.toml"
