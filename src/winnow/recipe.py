@@ -15,10 +15,13 @@ from winnow.errors import RecipeError
 from winnow.timeline import Amount, Written
 from winnow.validation import validated
 
-Fraction01 = Annotated[float, Field(gt=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
-NotNegative = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=1)]
+# Strict: `batch = true` is a slip, not 1, and `batch = "60"` is text.
+Number = Annotated[float, Field(strict=True)]
+Fraction01 = Annotated[Number, Field(gt=0, lt=1)]
+Positive = Annotated[Number, Field(gt=0)]
+NotNegative = Annotated[Number, Field(ge=0)]
+Whole = Annotated[int, Field(strict=True)]
+Count = Annotated[Whole, Field(ge=1)]
 
 LayerKind = Literal["conv", "linear", "output"]
 """The kinds of prunable layer. `output` is the last linear layer, which the papers prune at half the rate."""
@@ -33,10 +36,10 @@ class Data:
     name: str = "digits"
     """Which data set, as `winnow data list` names it."""
 
-    validation: Annotated[int, Field(ge=1)] = 200
+    validation: Count = 200
     """How many training examples are held out for validation. The papers: 5,000 (LTH, §2 and §3)."""
 
-    mean: tuple[float, ...] | None = None
+    mean: tuple[Number, ...] | None = None
     """Subtracted from each channel, after scaling to [0, 1]. Left out: nothing is subtracted."""
 
     std: tuple[Positive, ...] | None = None
@@ -78,13 +81,13 @@ class Optimizer:
     learning_rate: Positive = 1.2e-3
     """The rate before warmup and drops apply."""
 
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.0
     """Heavy-ball momentum of SGD. Adam has its own (beta1)."""
 
-    beta1: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    beta1: Annotated[Number, Field(ge=0, lt=1)] = 0.9
     """Adam's decay of the gradient's running mean."""
 
-    beta2: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    beta2: Annotated[Number, Field(ge=0, lt=1)] = 0.999
     """Adam's decay of the squared gradient's running mean."""
 
     epsilon: Positive = 1e-8
@@ -205,10 +208,10 @@ class Recipe:
     control: tuple[str, ...] = ()
     """What tickets are compared with: `reinit`."""
 
-    seed: int = 0
+    seed: Whole = 0
     """Where all randomness comes from, with the replicate and the role."""
 
-    deterministic: bool = False
+    deterministic: Annotated[bool, Field(strict=True)] = False
     """Whether results are the same to the bit each time, on one machine and number of threads. Lanes train singly."""
 
     data: Data = field(default_factory=Data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal
 
@@ -22,7 +22,7 @@ _PLAIN_EVERY = 2.0
 
 
 @contextmanager
-def display(mode: Mode, experiment: Experiment) -> Iterator[Reporter]:
+def display(mode: Mode, experiment: Experiment) -> Generator[Reporter]:
     """The reporter of a mode; what it shows ends with the block."""
     if mode == "auto":
         mode = "live" if sys.stderr.isatty() else "plain"
@@ -40,14 +40,7 @@ class _Tally:
     """What is done and what is left, in iterations, and how long that will take."""
 
     def __init__(self, experiment: Experiment) -> None:
-        self.labels: dict[Step, str] = {}
-        for row in experiment.rows:
-            place = "dense" if row.level == 0 else f"{row.control}, level {row.level}"
-            self.labels.setdefault(row.trained, f"{place}, replicate {row.replicate}")
-            if row.mask is not None:
-                self.labels.setdefault(row.mask, f"prune to level {row.level}, replicate {row.replicate}")
-        for replicate, point in experiment.rewind_points.items():
-            self.labels.setdefault(point, f"rewind point, replicate {replicate}")
+        self.labels = experiment.labels()
         self.total = self.done = 0
         self.trainings = self.finished_trainings = 0
         self.began = time.monotonic()

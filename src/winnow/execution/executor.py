@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from winnow.course import Network
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
@@ -18,6 +19,7 @@ from winnow.pruning import Mask, prunable_layers, prune
 from winnow.pruning.scores import named_score
 from winnow.steps import Content, Init, Prune, Step, Train
 from winnow.store import Failure, Making, Store
+from winnow.training import Choice, choose
 
 Targets = Mapping[Step, Content]
 """The steps whose results are wanted, and how much of each is to be kept."""
@@ -52,14 +54,16 @@ class Executor:
     store: Store
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Silent)
-    width: int = 1
-    """How many lanes to train together."""
+    width: int | None = None
+    """How many lanes to train together; None for what suits the network and the device."""
 
     keep_all: bool = False
     """Whether to keep every state that was needed on the way, whatever the targets say."""
 
     _known: dict[Step, Content] = field(default_factory=dict[Step, Content])
     """Results that were found stored, so that each is looked up once."""
+
+    _choices: dict[Network, Choice] = field(default_factory=dict[Network, Choice])
 
     def plan(self, targets: Targets) -> Plan:
         """What running the targets would do, from what is stored now."""
@@ -135,18 +139,29 @@ class Executor:
         if quick:
             return self._run_quick(quick, plan)
         trainings = lanes(step for step in plan.ready if isinstance(step, Train))
-        for batch in batches(trainings, self.width):
+        choice = self._choice(trainings[0].last)
+        for batch in batches(trainings, choice.width):
             with self.store.locked([lane.trajectory for lane in batch]) as held:
                 mine = [lane for lane in batch if lane.trajectory in held]
                 unfinished = [lane for lane in mine if self._is_unfinished(lane, plan)]
                 if unfinished:
-                    self._trainer(plan, targets, interruption).run(unfinished)
+                    self._trainer(choice, plan, targets, interruption).run(unfinished)
                 if mine:
                     return [step for lane in mine for step in lane.steps]
         time.sleep(0.2)  # all that is ready is being computed by other processes
         return []
 
-    def _trainer(self, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
+    def _choice(self, step: Train) -> Choice:
+        """The engine for a training, told once."""
+        if step.course.network not in self._choices:
+            network = step.course.network
+            module = build(network.name, network.shape, network.classes)
+            chosen = choose(module, self.device, deterministic=step.deterministic, width=self.width)
+            self._choices[network] = chosen
+            self.reporter.noted(f"engine {chosen.name}: {chosen.reason}")
+        return self._choices[step.course.network]
+
+    def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
         contents = {step: max(needed, targets.get(step, needed)) for step, needed in plan.missing.items()}
         waypoints: dict[str, list[Train]] = {}
         for step, content in plan.stored.items():
@@ -155,6 +170,7 @@ class Executor:
         return Trainer(
             store=self.store,
             device=self.device,
+            choice=choice,
             reporter=self.reporter,
             is_interrupted=interruption.is_requested,
             contents={step: content for step, content in contents.items() if isinstance(step, Train)},

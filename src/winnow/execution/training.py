@@ -19,7 +19,7 @@ from winnow.pruning import Mask
 from winnow.seeds import generator
 from winnow.steps import Content, Init, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import Batches, Curve, Plain, State, evaluated, learning_rate, optimizer, train_
+from winnow.training import Batches, Choice, Curve, State, evaluated, learning_rate, optimizer, train_
 from winnow.training.watch import Watch, first_not_finite
 
 
@@ -29,6 +29,7 @@ class Trainer:
 
     store: Store
     device: torch.device
+    choice: Choice
     reporter: Reporter
     is_interrupted: Callable[[], bool]
     contents: Mapping[Train, Content] = field(default_factory=dict[Train, Content])
@@ -89,7 +90,7 @@ class _Batch:
         self.course: Course = step.course
         self.start = step.start
         network = self.course.network
-        self.engine = Plain(build(network.name, network.shape, network.classes))
+        self.engine = trainer.choice.build(build(network.name, network.shape, network.classes))
         self.optimizer = optimizer(self.course.updates)
         self.examples = splits(self.course.examples, trainer.device)
         self.clock = time.monotonic()

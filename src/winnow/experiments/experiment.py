@@ -59,3 +59,28 @@ class Experiment:
             }[keep]
             wanted[row.trained] = max(kept, wanted.get(row.trained, kept))
         return wanted
+
+    def labels(self) -> dict[Step, str]:
+        """What each step is in the experiment, in words; steps that play several parts go by the first."""
+        labels: dict[Step, str] = {}
+        for row in self.rows:
+            place = "dense" if row.level == 0 else f"{row.control}, level {row.level}"
+            labels.setdefault(row.trained, f"{place}, replicate {row.replicate}")
+            if row.mask is not None:
+                labels.setdefault(row.mask, f"prune to level {row.level}, replicate {row.replicate}")
+        for replicate, point in self.rewind_points.items():
+            labels.setdefault(point, f"rewind point, replicate {replicate}")
+        return labels
+
+    def steps(self) -> list[Step]:
+        """Every step behind the experiment, each after those it is made from."""
+        found: dict[Step, None] = {}
+        stack = [(step, False) for step in reversed((*self.rewind_points.values(), *(row.trained for row in self.rows)))]
+        while stack:
+            step, is_entered = stack.pop()
+            if is_entered:
+                found[step] = None
+            elif step not in found:
+                stack.append((step, True))
+                stack += [(source, False) for source in step.inputs.values()]
+        return list(found)

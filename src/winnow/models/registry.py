@@ -52,13 +52,13 @@ def build(name: str, shape: Shape, classes: int) -> nn.Module:
     266610
     """
     family, sizes = _parsed(name)
+    builder = _FAMILIES[family]
     try:
-        with torch.device("meta"):
-            return _FAMILIES[family](shape, classes, *sizes)
-    except TypeError as error:
-        if sizes and "positional" not in str(error):
-            raise
+        inspect.signature(builder).bind(shape, classes, *sizes)
+    except TypeError:
         raise RecipeError(f"network '{name}': {_usage(family)}") from None
+    with torch.device("meta"):
+        return builder(shape, classes, *sizes)
 
 
 def _parsed(name: str) -> tuple[str, list[int]]:

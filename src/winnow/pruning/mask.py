@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -120,10 +121,13 @@ class Mask(Mapping[str, Tensor]):
                 raise MaskError(f"the mask has format {header['format']}; this Winnow reads {FORMAT}.")
             packed = load(content)
             return cls({name: _unpacked(packed[name].numpy(), shape) for name, shape in header["mask"].items()})
-        except (SafetensorError, KeyError, ValueError, TypeError) as error:
+        except (SafetensorError, AttributeError, KeyError, ValueError, TypeError) as error:
             raise MaskError(f"this is not a mask: {error}.") from None
 
 
 def _unpacked(packed: np.ndarray[tuple[int], np.dtype[np.uint8]], shape: list[int]) -> Tensor:
-    bits = np.unpackbits(packed, count=int(np.prod(shape)))
+    size = math.prod(shape)
+    if min(shape, default=1) < 0 or len(packed) != -(-size // 8):
+        raise ValueError(f"{len(packed)} bytes cannot hold a mask of shape {tuple(shape)}")
+    bits = np.unpackbits(packed, count=size)
     return torch.from_numpy(bits.astype(bool)).reshape(shape)

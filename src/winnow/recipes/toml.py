@@ -49,6 +49,8 @@ def edited(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         inner = table
         for section in sections:
             inner = inner.setdefault(section, {})
+            if not isinstance(inner, dict):
+                raise RecipeError(f"{recipe.name}, field {path}: there is no such field; '{section}' is a value.")
         inner[name] = value
     return from_table(table, source=recipe.name)
 
@@ -87,5 +89,5 @@ def _written(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # TOML escapes one more than JSON
     return repr(value)

@@ -7,7 +7,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -49,13 +49,13 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, temporary: Path) -
 
 
 @contextmanager
-def storing(path: Path) -> Iterator[None]:
+def storing(path: Path) -> Generator[None]:
     """Turn what the operating system says while writing to `path` into what the user can do about it."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = "The disk is full. Free some space (`winnow store gc` frees what can be recomputed)"
+            remedy = "The disk is full. Free some space (`winnow store gc` shows what nothing needs)"
         elif error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
             remedy = "It cannot be written to. Change its permissions"
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):

@@ -15,11 +15,12 @@ processes from computing the same one.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -48,13 +49,16 @@ def default_store() -> Path:
 
 
 class Store:
-    """Results by step. Opening one makes it if it is not there; raises StoreError where it cannot be used."""
+    """Results by step. Opening one makes it if it is not there; raises StoreError where it cannot be used.
 
-    def __init__(self, root: Path | str | None = None) -> None:
+    With `make` false nothing is written: a store that is not there is empty.
+    """
+
+    def __init__(self, root: Path | str | None = None, *, make: bool = True) -> None:
         self.root = Path(root) if root is not None else default_store()
-        self._check_format()
+        self._check_format(make)
 
-    def _check_format(self) -> None:
+    def _check_format(self, make: bool) -> None:
         path = self.root / "format.json"
         try:
             found = json.loads(path.read_bytes())["format"]
@@ -63,7 +67,8 @@ class Store:
                 raise StoreError(
                     f"{self.root} holds other files and is no store. Choose an empty folder with --store DIR."
                 ) from None
-            write_file(path, json.dumps({"format": FORMAT, "made by": "winnow"}).encode())
+            if make:
+                write_file(path, json.dumps({"format": FORMAT, "made by": "winnow"}).encode())
             return
         except NotADirectoryError:
             raise StoreError(f"{self.root} is a file, not a folder. Choose another place with --store DIR.") from None
@@ -83,11 +88,11 @@ class Store:
         """The manifest of a step's result, or None where there is no result. A damaged one is moved aside."""
         key = step if isinstance(step, str) else step.key
         try:
-            return Manifest.from_bytes((self._folder(key) / NAME).read_bytes())
+            return Manifest.from_bytes((self.folder(key) / NAME).read_bytes())
         except (FileNotFoundError, NotADirectoryError):
             return None
         except CorruptResult as error:
-            raise self._set_aside(key, str(error)) from None
+            raise self.set_aside(key, str(error)) from None
 
     def failure(self, step: Step) -> Failure | None:
         """Why a step ended without a result, if it did."""
@@ -112,33 +117,36 @@ class Store:
         return self._decoded(step, MASK, Mask.from_bytes)
 
     def _decoded(self, step: Step, name: str, decoder: Callable[[bytes], _Result]) -> _Result:
-        content = self._read(step, name)
+        content = self.read(step, name)
         try:
             return decoder(content)
         except (WinnowError, ValueError, KeyError) as error:
-            raise self._set_aside(step.key, str(error)) from None
+            raise self.set_aside(step.key, str(error)) from None
 
-    def _read(self, step: Step, name: str) -> bytes:
+    def read(self, step: Step | str, name: str) -> bytes:
         """One of a result's files, verified; read again where another process replaced the result meanwhile."""
-        manifest = self.manifest(step)
+        key = step if isinstance(step, str) else step.key
+        manifest = self.manifest(key)
         while True:
             if manifest is None or name not in manifest.files:
-                raise MissingResult(f"the result {step.key} of a {step.kind} step has no {name} in {self.root}")
-            path = self._folder(step.key) / name
-            content = path.read_bytes() if path.exists() else b""
+                raise MissingResult(f"result {key} has no {name} in {self.root}")
+            try:
+                content = (self.folder(key) / name).read_bytes()
+            except FileNotFoundError:
+                content = b""
             if checksum(content) == manifest.files[name].sha256:
                 return content
-            seen, manifest = manifest, self.manifest(step)
+            seen, manifest = manifest, self.manifest(key)
             if manifest == seen:
-                raise self._set_aside(step.key, f"{name} is missing or does not have the checksum in its manifest")
+                raise self.set_aside(key, f"{name} is missing or does not have the checksum in its manifest")
 
-    def _set_aside(self, key: str, reason: str) -> CorruptResult:
+    def set_aside(self, key: str, reason: str) -> CorruptResult:
         """Move a damaged result out of the way, so that it is computed again; gives the error to raise."""
         aside = self.root / "corrupt" / f"{key}-{time.time_ns()}"
         with storing(aside):
             aside.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
-                os.replace(self._folder(key), aside)
+                os.replace(self.folder(key), aside)
         return CorruptResult(
             f"stored result {key} is damaged: {reason}.\nMoved aside to {aside}; it will be computed again."
         )
@@ -170,21 +178,21 @@ class Store:
     ) -> None:
         listed = {name: File(bytes=len(data), sha256=checksum(data)) for name, data in files.items()}
         manifest = manifest_of(step, content, listed, making, failure)
-        write_folder(self._folder(step.key), {**files, NAME: manifest.to_bytes()}, temporary=self.root / "temporary")
+        write_folder(self.folder(step.key), {**files, NAME: manifest.to_bytes()}, temporary=self.root / "temporary")
 
     def reduce(self, key: str, content: Content) -> int:
         """Keep no more of a result than `content`, its metrics always; the bytes that this frees."""
         manifest = self.manifest(key)
         if manifest is None or manifest.kept <= content:
             return 0
-        files = {name: (self._folder(key) / name).read_bytes() for name in manifest.files}
+        files = {name: self.read(key, name) for name in manifest.files}
         if STATE in files:
             state = files.pop(STATE)
             if content > Content.METRICS:
                 files[STATE] = codec.encode(codec.decode(state), content)
         listed = {name: File(bytes=len(data), sha256=checksum(data)) for name, data in files.items()}
-        changed = Manifest(**{**manifest.__dict__, "content": content.name.lower(), "files": listed})
-        write_folder(self._folder(key), {**files, NAME: changed.to_bytes()}, temporary=self.root / "temporary")
+        changed = dataclasses.replace(manifest, content=content.name.lower(), files=listed)
+        write_folder(self.folder(key), {**files, NAME: changed.to_bytes()}, temporary=self.root / "temporary")
         return manifest.size - changed.size
 
     def remove(self, key: str) -> None:
@@ -193,13 +201,20 @@ class Store:
             temporary = self.root / "temporary" / f"{key}-{time.time_ns()}"
             temporary.parent.mkdir(parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
-                os.replace(self._folder(key), temporary)  # in one move, so that no reader sees half of it
+                os.replace(self.folder(key), temporary)  # in one move, so that no reader sees half of it
             shutil.rmtree(temporary, ignore_errors=True)
+
+    def forget_failures(self) -> int:
+        """Forget which steps ended without a result, so that they are tried again; how many there were."""
+        failed = [key for key in self.keys() if (manifest := self.manifest(key)) and manifest.failure]
+        for key in failed:
+            self.remove(key)
+        return len(failed)
 
     # Processes beside each other
 
     @contextmanager
-    def locked(self, names: list[str]) -> Iterator[list[str]]:
+    def locked(self, names: list[str]) -> Generator[list[str]]:
         """Hold the locks of as many of the names as no other process holds; gives those.
 
         The system gives a lock back when its holder dies, however it dies.
@@ -220,7 +235,8 @@ class Store:
 
     # Places
 
-    def _folder(self, key: str) -> Path:
+    def folder(self, key: str) -> Path:
+        """Where a result lies, if it is stored."""
         return self.root / "results" / key[:2] / key
 
     def keys(self) -> list[str]:

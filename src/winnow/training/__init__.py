@@ -1,7 +1,7 @@
 """Training: one loop, the engines that compute its gradients, the optimizers, the schedule and the metrics."""
 
 from winnow.training.batches import Batches
-from winnow.training.engines import Engine, Plain
+from winnow.training.engines import Choice, Engine, Plain, Stacked, choose
 from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
 from winnow.training.optimizers import optimizer

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
+from torch.func import functional_call, vmap
 
+from winnow.training.laned import LanedLinear
 from winnow.training.state import State
 
 
@@ -66,3 +68,71 @@ class Plain:
     def _forward(self, parameters: dict[str, Tensor], state: State, lane: int, images: Tensor) -> Tensor:
         buffers = {name: buffer[lane] for name, buffer in state.buffers.items()}
         return functional_call(self.network, parameters | buffers, (images,))
+
+
+class Stacked:
+    """All lanes in one batched computation: each layer is one product over (lanes, ...)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+        over_lanes = {"randomness": "different"}
+        self._own_images = vmap(self._forward, in_dims=(0, 0), **over_lanes)
+        self._shared_images = vmap(self._forward, in_dims=(0, None), **over_lanes)
+
+    def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """See Engine."""
+        self.network.train()
+        parameters = {name: p.detach().requires_grad_() for name, p in state.parameters.items()}
+        with LanedLinear():
+            logits = self._own_images(parameters | state.buffers, images)  # (lanes, batch, classes)
+        losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
+        losses = losses.view(labels.shape).mean(1)  # (lanes,)
+        # Lanes share nothing, so the gradient of the sum is each lane's own.
+        return losses.detach(), list(torch.autograd.grad(losses.sum(), list(parameters.values())))
+
+    @torch.no_grad()
+    def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """See Engine."""
+        self.network.eval()
+        logits = self._shared_images(state.parameters | state.buffers, images)  # (lanes, examples, classes)
+        targets = labels.expand(state.lanes, -1)
+        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
+        return losses.sum(1), (logits.argmax(2) == labels).sum(1)
+
+    def _forward(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
+        return functional_call(self.network, values, (images,))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine for a network on a device, how many lanes it takes at once, and why."""
+
+    name: Literal["plain", "stacked"]
+    width: int
+    reason: str
+
+    def build(self, network: nn.Module) -> Engine:
+        """The engine, for batches of lanes of that network."""
+        return Plain(network) if self.name == "plain" else Stacked(network)
+
+
+def choose(network: nn.Module, device: torch.device, *, deterministic: bool = False, width: int | None = None) -> Choice:
+    """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown.
+
+    Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
+    """
+    if deterministic:
+        return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
+    if any(isinstance(module, _CONVOLUTIONS) for module in network.modules()):
+        return Choice("plain", 1, "convolutions train faster lane by lane than grouped")
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    fitting = max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient and two buffers, float32
+    return Choice("stacked", width or fitting, f"linear layers of {width or fitting} lanes are one product")
+
+
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+_MOST_LANES = 32
+
+_LANE_BYTES = 48 << 20
+"""About what a CPU's last-level cache holds: beyond it, the optimizer waits for memory."""

@@ -4,12 +4,11 @@ Each works on lists of tensors at once, whatever their shapes, so lanes in front
 A pruned weight whose value, buffers and gradient are zero stays at zero under each of them: every update is a
 multiple of the buffers, and weight decay a multiple of the value. The loop therefore masks gradients alone.
 """
-# PyTorch documents its foreach functions under these names.
+# The kernels behind torch.optim's `fused=True`, which has no way to take a rate and buffers from outside.
 # pyright: reportPrivateUsage=false, reportPrivateImportUsage=false
 
 from __future__ import annotations
 
-import math
 from typing import Protocol
 
 import torch
@@ -44,14 +43,19 @@ class SGD:
     def update_(
         self, parameters: list[Tensor], gradients: list[Tensor], slots: dict[str, list[Tensor]], rate: float, age: int
     ) -> None:
-        """w <- w - rate (mu b + g + decay w)."""
-        if self.weight_decay:
-            torch._foreach_add_(gradients, parameters, alpha=self.weight_decay)
-        if self.slots:
-            torch._foreach_mul_(slots["momentum"], self.momentum)
-            torch._foreach_add_(slots["momentum"], gradients)
-            gradients = slots["momentum"]
-        torch._foreach_add_(parameters, gradients, alpha=-rate)
+        """w <- w - rate (mu b + g + decay w), in one pass over memory."""
+        torch._fused_sgd_(
+            parameters,
+            gradients,
+            slots.get("momentum", []),
+            weight_decay=self.weight_decay,
+            momentum=self.momentum,
+            lr=rate,
+            dampening=0.0,
+            nesterov=False,
+            maximize=False,
+            is_first_step=False,
+        )
 
 
 class Adam:
@@ -62,22 +66,28 @@ class Adam:
     def __init__(self, updates: Updates) -> None:
         self.beta1, self.beta2 = updates.beta1, updates.beta2
         self.epsilon, self.weight_decay = updates.epsilon, updates.weight_decay
+        self._step = torch.zeros(())
 
     def update_(
         self, parameters: list[Tensor], gradients: list[Tensor], slots: dict[str, list[Tensor]], rate: float, age: int
     ) -> None:
-        """w <- w - rate m̂ / (√v̂ + ε), with m and v the running means of g and g²."""
-        if self.weight_decay:
-            torch._foreach_add_(gradients, parameters, alpha=self.weight_decay)
-        mean, square = slots["mean"], slots["square"]
-        torch._foreach_lerp_(mean, gradients, 1 - self.beta1)
-        torch._foreach_mul_(square, self.beta2)
-        torch._foreach_addcmul_(square, gradients, gradients, 1 - self.beta2)
-        correction1, correction2 = 1 - self.beta1 ** (age + 1), 1 - self.beta2 ** (age + 1)
-        denominator = torch._foreach_sqrt(square)
-        torch._foreach_div_(denominator, math.sqrt(correction2))
-        torch._foreach_add_(denominator, self.epsilon)
-        torch._foreach_addcdiv_(parameters, mean, denominator, -rate / correction1)
+        """w <- w - rate m̂ / (√v̂ + ε), with m and v the running means of g and g², in one pass over memory."""
+        self._step = self._step.to(parameters[0].device).fill_(age + 1)
+        torch._fused_adam_(
+            parameters,
+            gradients,
+            slots["mean"],
+            slots["square"],
+            [],
+            [self._step] * len(parameters),
+            lr=rate,
+            beta1=self.beta1,
+            beta2=self.beta2,
+            weight_decay=self.weight_decay,
+            eps=self.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
 
 
 _OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
