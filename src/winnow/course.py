@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from winnow.data import entry
+from winnow.data import Augmentation, entry
 from winnow.errors import RecipeError
 from winnow.models.initialize import Scheme
 from winnow.models.registry import Shape
@@ -36,6 +36,8 @@ class Examples:
     mean: tuple[float, ...] | None
     std: tuple[float, ...] | None
     seed: int
+    augment: tuple[Augmentation, ...] | None = None
+    """None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +66,9 @@ class Course:
     updates: Updates
     evaluate: int
     """Iterations between evaluations."""
+
+    precision: Literal["bfloat16"] | None = None
+    """None is float32."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +132,7 @@ def course(recipe: Recipe) -> Course:
             mean=recipe.data.mean,
             std=recipe.data.std,
             seed=recipe.seed,
+            augment=tuple(sorted(set(recipe.data.augment))) or None,
         ),
         batch=recipe.train.batch,
         updates=Updates(
@@ -142,6 +148,7 @@ def course(recipe: Recipe) -> Course:
             factor=recipe.schedule.factor,
         ),
         evaluate=amounts.evaluate,
+        precision=None if recipe.train.precision == "float32" else recipe.train.precision,
     )
 
 

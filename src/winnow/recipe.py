@@ -45,6 +45,9 @@ class Data:
     std: tuple[Positive, ...] | None = None
     """What each channel is divided by, after the mean is subtracted. Left out: 1."""
 
+    augment: tuple[Literal["flip", "crop"], ...] = ()
+    """How training images are varied: mirrored at random, cut at random after padding by 4 pixels."""
+
 
 @validated
 class Model:
@@ -69,6 +72,9 @@ class Train:
 
     evaluate: Written = Amount.parse("100it")
     """How often validation and test loss and accuracy are taken. Early stopping is found on this grid."""
+
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
 
 
 @validated

@@ -107,7 +107,7 @@ def test_the_error_lists_every_source_with_its_reason_and_how_to_mend_it(
     assert lines[1].startswith(f"  - the publisher's files at {site.base}: ")
     assert lines[1].endswith("the server answered 404 Not Found")
     assert lines[2] == f"  - a local copy: {tmp_path / 'nowhere'} is not a folder"
-    assert "--data.directory DIR" in lines[3] and "`winnow data fetch tiny`" in lines[3]
+    assert "`winnow data fetch tiny --directory DIR`" in lines[3] and "`winnow data fetch tiny`" in lines[4]
 
 
 def flip_last_byte(path: Path) -> None:

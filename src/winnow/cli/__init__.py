@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from winnow.errors import UnknownName, WinnowError
@@ -27,7 +29,7 @@ exit codes: 0 done; 1 an error, told on standard error; 2 wrong usage; 3 done, b
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    words = [*(sys.argv[1:] if arguments is None else arguments)]  # here `list` may be the module of `winnow list`
     try:
         if not words or words[0] in ("-h", "--help", "help"):
             print(_usage())  # noqa: T201
@@ -39,9 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         if words[0] not in COMMANDS:
             raise UnknownName("command", words[0], COMMANDS)
-        return import_module(f"winnow.cli.{words[0]}").main(words[1:])
+        with _warnings_on_stderr():
+            return import_module(f"winnow.cli.{words[0]}").main(words[1:])
     except WinnowError as error:
-        sys.stderr.write("winnow: " + str(error).replace("\n", "\n        ") + "\n")
+        say(str(error))
         return 2 if isinstance(error, UnknownName) and words[0] not in COMMANDS else 1
     except KeyboardInterrupt:
         sys.stderr.write("\nwinnow: interrupted. What was under way is saved; the same command resumes.\n")
@@ -49,6 +52,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def say(message: str) -> None:
+    """Tell the user something on standard error."""
+    sys.stderr.write("winnow: " + message.replace("\n", "\n        ") + "\n")
+
+
+class _OnStderr(logging.Handler):
+    """Shows the library's warnings as the command's own."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        say(record.getMessage())
+
+
+@contextmanager
+def _warnings_on_stderr() -> Generator[None]:
+    handler, log = _OnStderr(logging.WARNING), logging.getLogger("winnow")
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
 
 
 def _usage() -> str:

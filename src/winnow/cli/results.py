@@ -48,7 +48,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.store.experiments import identity, recorded
     from winnow.store.files import storing, write_file
 
-    store = Store(options.store)
+    store = Store(options.store, make=False)
     recipes = [recipe for recipe in recorded(store) if options.recipe in (None, recipe.name)]
     if not recipes:
         which = f" of recipe '{options.recipe}'" if options.recipe else ""

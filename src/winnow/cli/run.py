@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
 from rich.console import Console
 
 from winnow.cli.arguments import RecipeFields, StoreOption, parse_with_recipe
@@ -36,6 +37,15 @@ class Options:
     """How to tell what happens: a live display, plain lines for logs, or nothing but the result. Auto is live in a
     terminal, plain elsewhere."""
 
+    engine: Literal["auto", "plain", "stacked"] = "auto"
+    """How lanes are trained: stacked into one batched computation, or plain, one by one. Auto chooses and says why."""
+
+    lanes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """How many lanes to train together, at most. Left out: what suits the network and the device."""
+
+    profile: bool = False
+    """Whether to tell at the end where the time went."""
+
     retry: bool = False
     """Whether to try again what failed before, such as trainings that diverged."""
 
@@ -43,8 +53,11 @@ class Options:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="run")
+    from winnow.cli.data import fetched
     from winnow.cli.display import display
     from winnow.cli.tables import levels_table, verdict
+    from winnow.data import where
+    from winnow.execution.profile import Profile
     from winnow.execution.run import run
     from winnow.experiments import imp
     from winnow.report.figure import draw
@@ -55,8 +68,22 @@ def main(words: Sequence[str]) -> int:
     if options.retry:
         forgotten = store.forget_failures()
         console.print(f"{forgotten} failed results forgotten; they will be tried again.")
-    with display(options.progress, imp(options.recipe)) as reporter:
-        found = run(options.recipe, store=store, device=options.device, keep=options.keep, reporter=reporter)
+    experiment, data = imp(options.recipe), options.recipe.data.name
+    stored = set(store.keys())
+    if not where(data).exists() and any(row.trained.key not in stored for row in experiment.rows):
+        fetched(data)
+    profile = Profile()
+    with display(options.progress, experiment) as reporter:
+        found = run(
+            options.recipe,
+            store=store,
+            device=options.device,
+            keep=options.keep,
+            engine=options.engine,
+            lanes=options.lanes,
+            reporter=reporter,
+            profile=profile,
+        )
 
     out = Console(highlight=False)
     out.print(levels_table(found.results))
@@ -66,4 +93,6 @@ def main(words: Sequence[str]) -> int:
     if found.results.trainings:
         paths = draw(found.results, store.root / "figures")
         out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
+    if options.profile:
+        out.print("\n".join(["where the time went:", *profile.lines()]))
     return 3 if found.failures else 0

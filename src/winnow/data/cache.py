@@ -124,8 +124,9 @@ def _obtain(known: Entry, sources: tuple[Source, ...], progress: Progress | None
     tried = "\n".join(reasons)
     raise DataError(
         f"data set '{known.name}' could not be had. Tried:\n{tried}\n"
-        f"Give a folder that holds {', '.join(known.layout.files)} (gzipped or not) with "
-        f"--data.directory DIR, or run `winnow data fetch {known.name}` where there is network and copy "
+        f"If you have a folder that holds {', '.join(known.layout.files)} (gzipped or not), "
+        f"`winnow data fetch {known.name} --directory DIR` takes them from there.\n"
+        f"Else run `winnow data fetch {known.name}` where there is network, and copy "
         f"its {where(known.name).name} to {cache_directory()}."
     )
 

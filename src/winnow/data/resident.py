@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from winnow.data.augment import Draws, augmented
 from winnow.errors import DataError, RecipeError
 
 
@@ -74,19 +75,19 @@ class Resident:
     def __len__(self) -> int:
         return len(self._labels)
 
-    def images_at(self, index: Tensor) -> Tensor:
-        """Normalized images, float32 (*index.shape, channels, height, width).
+    def images_at(self, index: Tensor, draws: Draws | None = None) -> Tensor:
+        """Normalized images, float32 (*index.shape, channels, height, width), augmented if `draws` says how.
 
-        `index` is int64 of any shape, for instance (lanes, batch). A position outside the data raises
-        `IndexError` on a CPU, and stops the device elsewhere, as in PyTorch.
+        `index` is int64 of any shape, for instance (lanes, batch); `draws` are for its images in order. Raises
+        `IndexError` outside the data.
         """
-        # Whole rows, then one multiply-add in place: over 4 times as fast as indexing and normalizing images.
         rows = self._pixels.index_select(0, index.reshape(-1).to(self.device))  # (images, pixels), bytes
-        values = rows.float()
+        if draws is not None:
+            rows = augmented(rows.view(-1, *self.shape), draws).flatten(1)
+        # Multiplied and added apart: a fused kernel rounds an image differently by its place in the batch.
+        values = rows.float().mul_(self._gain)
         if self._is_centred:
-            torch.addcmul(self._offset, values, self._gain, out=values)
-        else:
-            values.mul_(self._gain)
+            values.add_(self._offset)
         return values.view(*index.shape, *self.shape)
 
     def labels_at(self, index: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 
@@ -44,7 +44,7 @@ class Interruption:
 
 
 @contextmanager
-def deterministic_mode(is_on: bool) -> Iterator[None]:
+def deterministic_mode(is_on: bool) -> Generator[None]:
     """Within, PyTorch computes the same bits every time, on one machine with the same number of threads."""
     before = torch.are_deterministic_algorithms_enabled()
     if is_on:

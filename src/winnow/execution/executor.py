@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 
@@ -12,6 +13,7 @@ from winnow.course import Network
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
+from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
 from winnow.models import build
@@ -54,11 +56,17 @@ class Executor:
     store: Store
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Silent)
+    engine: Literal["auto", "plain", "stacked"] = "auto"
+    """Which engine trains; auto for what suits the network and the device."""
+
     width: int | None = None
-    """How many lanes to train together; None for what suits the network and the device."""
+    """How many lanes to train together; None for what suits."""
 
     keep_all: bool = False
     """Whether to keep every state that was needed on the way, whatever the targets say."""
+
+    profile: Profile = field(default_factory=Profile)
+    """Where the time goes."""
 
     _known: dict[Step, Content] = field(default_factory=dict[Step, Content])
     """Results that were found stored, so that each is looked up once."""
@@ -116,6 +124,10 @@ class Executor:
 
         Raises KeyboardInterrupt after saving what is under way, when interrupted.
         """
+        with self.profile.part("planning"):
+            return self._run(targets)
+
+    def _run(self, targets: Targets) -> Plan:
         is_deterministic = any(isinstance(step, Train) and step.deterministic for step in targets)
         plan = self.plan(targets)
         self.reporter.planned(list(plan.missing))
@@ -145,10 +157,13 @@ class Executor:
                 mine = [lane for lane in batch if lane.trajectory in held]
                 unfinished = [lane for lane in mine if self._is_unfinished(lane, plan)]
                 if unfinished:
-                    self._trainer(choice, plan, targets, interruption).run(unfinished)
+                    trainer = self._trainer(choice, plan, targets, interruption)
+                    trainer.run(unfinished)
+                    self._choices[batch[0].last.course.network] = trainer.choice
                 if mine:
                     return [step for lane in mine for step in lane.steps]
-        time.sleep(0.2)  # all that is ready is being computed by other processes
+        with self.profile.part("waiting"):
+            time.sleep(0.2)  # all that is ready is being computed by other processes
         return []
 
     def _choice(self, step: Train) -> Choice:
@@ -156,7 +171,7 @@ class Executor:
         if step.course.network not in self._choices:
             network = step.course.network
             module = build(network.name, network.shape, network.classes)
-            chosen = choose(module, self.device, deterministic=step.deterministic, width=self.width)
+            chosen = choose(module, self.device, deterministic=step.deterministic, engine=self.engine, width=self.width)
             self._choices[network] = chosen
             self.reporter.noted(f"engine {chosen.name}: {chosen.reason}")
         return self._choices[step.course.network]
@@ -171,6 +186,7 @@ class Executor:
             store=self.store,
             device=self.device,
             choice=choice,
+            profile=self.profile,
             reporter=self.reporter,
             is_interrupted=interruption.is_requested,
             contents={step: content for step, content in contents.items() if isinstance(step, Train)},
@@ -189,9 +205,11 @@ class Executor:
                     continue
                 done.append(step)
                 if not self.store.has(step, plan.missing[step]) and not self.store.failure(step):
-                    self._compute(step)
+                    with self.profile.part("pruning" if isinstance(step, Prune) else "store"):
+                        self._compute(step)
         if not done:
-            time.sleep(0.05)
+            with self.profile.part("waiting"):
+                time.sleep(0.05)
         return done
 
     def _compute(self, step: Step) -> None:

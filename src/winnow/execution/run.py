@@ -11,6 +11,7 @@ import torch
 
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
+from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row, imp
@@ -27,6 +28,7 @@ from winnow.ticket import Ticket
 from winnow.training.state import State
 
 Device = Literal["auto", "cpu", "cuda"]
+EngineName = Literal["auto", "plain", "stacked"]
 
 
 @dataclass(frozen=True)
@@ -95,14 +97,18 @@ def run(
     store: Store | Path | str | None = None,
     device: Device = "auto",
     keep: Keep = "weights",
+    engine: EngineName = "auto",
+    lanes: int | None = None,
     reporter: Reporter | None = None,
+    profile: Profile | None = None,
     **changes: Any,
 ) -> Run:
     """Find the tickets of a recipe, training only what the store does not hold.
 
     `recipe` is a Recipe, a bundled one's name, or a TOML file. `changes` are fields to change in it, by path with
     two underscores for a dot: `levels=3`, `train__length="2ep"`. What a run was doing when it is interrupted is
-    saved, and the same call goes on from there.
+    saved, and the same call goes on from there. `engine` and `lanes` (at most so many at once) override what Winnow
+    chooses for the network and the device; `profile` is told where the time went.
 
     Raises RecipeError, DataError or StoreError where it cannot begin. A training that diverges, or a level that
     would empty a layer, is told in `failures`; the rest goes on.
@@ -120,10 +126,18 @@ def run(
     experiment = imp(recipe)
     record(opened, recipe)
     reporter = reporter or Silent()
-    executor = Executor(opened, chosen_device(device), reporter, keep_all=keep == "all")
+    executor = Executor(
+        opened,
+        chosen_device(device),
+        reporter,
+        engine=engine,
+        width=lanes,
+        keep_all=keep == "all",
+        profile=profile or Profile(),
+    )
     while True:
-        plan = executor.run(experiment.targets(keep))
         try:
+            plan = executor.run(experiment.targets(keep))
             results = collect(experiment, opened, identity=identity(recipe))
         except (CorruptResult, MissingResult) as damaged:
             reporter.noted(str(damaged))

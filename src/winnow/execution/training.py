@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from winnow.course import Course
+from winnow.errors import WinnowError
 from winnow.execution import progress
 from winnow.execution.examples import splits
 from winnow.execution.lanes import Lane
+from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
 from winnow.models import build, initialize
 from winnow.pruning import Mask
@@ -30,6 +32,7 @@ class Trainer:
     store: Store
     device: torch.device
     choice: Choice
+    profile: Profile
     reporter: Reporter
     is_interrupted: Callable[[], bool]
     contents: Mapping[Train, Content] = field(default_factory=dict[Train, Content])
@@ -40,9 +43,30 @@ class Trainer:
 
     def run(self, batch: Sequence[Lane]) -> None:
         """Train the lanes together. Those that begin at different iterations, after an interruption, in turn."""
-        started = [self._started(lane) for lane in batch]
+        with self.profile.part("store"):
+            started = [self._started(lane) for lane in batch]
         for iteration in sorted({lane.state.iteration for lane in started}):
-            _Batch(self, [lane for lane in started if lane.state.iteration == iteration]).run()
+            self._run_as_fits([lane for lane in started if lane.state.iteration == iteration])
+
+    def _run_as_fits(self, started: list[_Started]) -> None:
+        """Run lanes together; where memory runs out, half of them at a time."""
+        try:
+            _Batch(self, started).run()
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
+                raise
+            if len(started) == 1:
+                raise WinnowError(
+                    f"a single training does not fit into the memory of {self.device}: {error}\n"
+                    f"Use a smaller train.batch or a smaller network."
+                ) from error
+        else:
+            return
+        half = (len(started) + 1) // 2
+        self.choice = replace(self.choice, width=half)
+        self.reporter.noted(f"{len(started)} lanes do not fit into the memory of {self.device}: going on with {half}")
+        for part in (started[:half], started[half:]):
+            self._run_as_fits(part)
 
     def _started(self, lane: Lane) -> _Started:
         """The furthest state there is of a lane's training."""
@@ -90,30 +114,34 @@ class _Batch:
         self.course: Course = step.course
         self.start = step.start
         network = self.course.network
-        self.engine = trainer.choice.build(build(network.name, network.shape, network.classes))
+        self.engine = trainer.choice.build(
+            build(network.name, network.shape, network.classes), len(started), self.course.precision
+        )
         self.optimizer = optimizer(self.course.updates)
-        self.examples = splits(self.course.examples, trainer.device)
+        with trainer.profile.part("data"):
+            self.examples = splits(self.course.examples, trainer.device)
         self.clock = time.monotonic()
 
     def run(self) -> None:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
         noises = [lane.lane.last.noise for lane in self.started]
-        batches = Batches(self.examples.train, noises, self.course.batch)
+        batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
         masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
             self._evaluate(state, torch.empty(len(self.started), 0))
         for boundary in self._boundaries(state.iteration):
-            train_(
-                state,
-                boundary,
-                batches=batches,
-                engine=self.engine,
-                optimizer=self.optimizer,
-                rate=lambda iteration: learning_rate(self.course.updates, iteration),
-                masks=masks,
-                observers=[watch],
-            )
+            with self.trainer.profile.part("training"):
+                train_(
+                    state,
+                    boundary,
+                    batches=batches,
+                    engine=self.engine,
+                    optimizer=self.optimizer,
+                    rate=lambda iteration: learning_rate(self.course.updates, iteration),
+                    masks=masks,
+                    observers=[watch],
+                )
             state.window = watch.window
             self._end_diverged(state)
             if all(lane.has_diverged for lane in self.started):
@@ -122,7 +150,8 @@ class _Batch:
             if boundary % self.course.evaluate == 0:
                 watch.reset()
                 state.window = state.window[:, :0]
-            self._store(state)
+            with self.trainer.profile.part("store"):
+                self._store(state)
 
     def _boundaries(self, iteration: int) -> list[int]:
         """The iterations to come at which something is evaluated or stored."""
@@ -132,7 +161,8 @@ class _Batch:
         return sorted({*grid, *(stop for stop in stops if stop > iteration)})
 
     def _evaluate(self, state: State, window: Tensor) -> None:
-        rows = evaluated(self.engine, state, self.examples.evaluated)
+        with self.trainer.profile.part("evaluation"):
+            rows = evaluated(self.engine, state, self.examples.evaluated)
         for number, (lane, row) in enumerate(zip(self.started, rows, strict=True)):
             losses = {"train_loss": float(window[number].double().mean())} if window.shape[1] else {}
             lane.curve.add(state.iteration, losses | row)
@@ -152,12 +182,16 @@ class _Batch:
                 self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
 
     def _save(self, state: State) -> None:
+        with self.trainer.profile.part("store"):
+            self._save_lanes(state)
+
+    def _save_lanes(self, state: State) -> None:
         for number, lane in self._alive():
             path = self.trainer.store.progress_file(lane.lane.trajectory)
             progress.save(path, state.lane(number), lane.curve, self._seconds(lane))
 
     def _end_diverged(self, state: State) -> None:
-        """Record the lanes whose loss is no longer finite as failed. They stay in the batch, where they disturb none."""
+        """Record lanes whose loss is no longer finite as failed. They stay in the batch, where they disturb none."""
         for number, position in enumerate(first_not_finite(state.window)):
             lane = self.started[number]
             if position is None or lane.has_diverged:

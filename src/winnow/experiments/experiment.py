@@ -47,7 +47,7 @@ class Experiment:
     """By replicate: the training state at iteration k that tickets restart from."""
 
     def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
-        """The steps whose results are wanted and how much of each is kept: rewind points always, in full."""
+        """The steps whose results are wanted and how much of each is kept: masks and rewind points always, in full."""
         wanted: dict[Step, Content] = dict.fromkeys(self.rewind_points.values(), Content.FULL)
         deepest = max(row.level for row in self.rows)
         for row in self.rows:
@@ -58,6 +58,8 @@ class Experiment:
                 "last": Content.WEIGHTS if is_an_end else Content.METRICS,
             }[keep]
             wanted[row.trained] = max(kept, wanted.get(row.trained, kept))
+            if row.mask is not None:  # wanted for itself: a result without its density says nothing
+                wanted[row.mask] = Content.METRICS
         return wanted
 
     def labels(self) -> dict[Step, str]:
@@ -75,7 +77,9 @@ class Experiment:
     def steps(self) -> list[Step]:
         """Every step behind the experiment, each after those it is made from."""
         found: dict[Step, None] = {}
-        stack = [(step, False) for step in reversed((*self.rewind_points.values(), *(row.trained for row in self.rows)))]
+        stack = [
+            (step, False) for step in reversed((*self.rewind_points.values(), *(row.trained for row in self.rows)))
+        ]
         while stack:
             step, is_entered = stack.pop()
             if is_entered:

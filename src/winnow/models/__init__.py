@@ -4,5 +4,7 @@ from winnow.models.conv import conv
 from winnow.models.initialize import initialize
 from winnow.models.lenet import lenet
 from winnow.models.registry import build, families, register
+from winnow.models.resnet import resnet
+from winnow.models.vgg import vgg
 
-__all__ = ["build", "conv", "families", "initialize", "lenet", "register"]
+__all__ = ["build", "conv", "families", "initialize", "lenet", "register", "resnet", "vgg"]

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 _STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
 _DENSE = "#444444"
 
+_SETTINGS = {
+    "svg.hashsalt": "winnow",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
 
 def draw(results: Results, folder: Path) -> list[Path]:
     """Draw accuracy and early-stop iteration against density as SVG and PNG; gives the files.
@@ -66,14 +74,15 @@ def _accuracies(axes: Axes, results: Results) -> None:
         _curve(axes, control, levels, [level.accuracy for level in levels], 100.0, colour, marker)
     smallest = results.smallest_matching
     if smallest is not None:
+        axes.axvline(100 * smallest.density, color=_DENSE, linestyle=":", linewidth=1)
         axes.annotate(
-            f"smallest matching: {100 * smallest.density:.1f} %",
-            (100 * smallest.density, 100 * smallest.accuracy.mean),
+            f"smallest matching ticket: {100 * smallest.density:.1f} %",
+            (100 * smallest.density, 0.02),
+            xycoords=("data", "axes fraction"),
             textcoords="offset points",
-            xytext=(0, 14),
-            ha="center",
+            xytext=(-4, 0),
+            ha="right",
             fontsize=8,
-            arrowprops={"arrowstyle": "-", "color": _DENSE, "linewidth": 0.8},
         )
     at = "at the end of training" if matching.at == "end" else "at early stopping"
     axes.set_ylabel(f"{matching.on} accuracy {at} (%)")

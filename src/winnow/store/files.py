@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from winnow.errors import StoreError
@@ -40,12 +40,28 @@ def write_folder(folder: Path, files: Mapping[str, bytes], *, temporary: Path) -
         try:
             for name, content in files.items():
                 _flushed(making / name, content)
-            if folder.exists():
-                os.replace(folder, making.with_name(f"{making.name}-old"))
-            os.replace(making, folder)
+            _move(making, folder, aside=making.with_name(f"{making.name}-old"))
         finally:
             shutil.rmtree(making, ignore_errors=True)
             shutil.rmtree(making.with_name(f"{making.name}-old"), ignore_errors=True)
+
+
+def _move(new: Path, folder: Path, *, aside: Path) -> None:
+    """Move a folder into its place. One that is there goes aside first, and back again if that fails."""
+    while True:
+        try:
+            with suppress(FileNotFoundError):
+                os.replace(folder, aside)
+            os.replace(new, folder)
+        except BaseException as error:
+            is_taken = isinstance(error, OSError) and error.errno in (errno.ENOTEMPTY, errno.EEXIST)
+            if not is_taken:
+                with suppress(OSError):
+                    os.replace(aside, folder)
+                raise
+            shutil.rmtree(aside, ignore_errors=True)  # another process was faster: its folder is replaced in turn
+        else:
+            return
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -19,6 +20,9 @@ HOUR = 3600.0
 """Seconds. What is younger may belong to a process at work, and is left alone."""
 
 DAY = 24 * HOUR
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
+"""How `write_file` calls a file until it is whole."""
 
 
 def keys_like(store: Store, beginning: str) -> list[str]:
@@ -90,19 +94,21 @@ def garbage(
 ) -> list[Garbage]:
     """What nothing needs. `reached` are the keys of the results to keep; None keeps all.
 
-    `unfinished` are the trajectories whose progress is still of use. Left alone is all that is younger than an
-    hour or whose lock another process holds.
+    `unfinished` are the trajectories whose progress is still of use. What is younger than an hour, or whose lock
+    another process holds, may be in use and is not among it.
     """
     now = time.time()
-    locks = sorted((store.root / "locks").glob("*.lock"))
-    names = [path.stem for path in locks if now - _touched(path) > HOUR]
-    with store.locked(names) as free:
-        held = {path.stem for path in locks} - set(free)
     found = [Garbage("temporary", path, _size(path)) for path in _temporary(store) if now - _touched(path) > HOUR]
+    held: set[str] = set()
+    for path in sorted((store.root / "locks").glob("*.lock")):
+        with store.locked([path.stem]) as mine:
+            if mine:
+                found.append(Garbage("lock", path, _size(path)))
+            else:
+                held.add(path.stem)
     for path in sorted((store.root / "progress").glob("*.progress")):
         if path.stem not in unfinished and path.stem not in held and now - _touched(path) > HOUR:
             found.append(Garbage("progress", path, _size(path)))
-    found += [Garbage("lock", path, _size(path)) for path in locks if path.stem in free]
     for path in sorted((store.root / "corrupt").glob("*")):
         moved = path.name.rpartition("-")[2]  # its name ends in the nanosecond at which it was moved
         if moved.isdecimal() and now - int(moved) / 1e9 > damaged_days * DAY:
@@ -133,11 +139,9 @@ def delete(store: Store, found: Collection[Garbage]) -> None:
 
 def _temporary(store: Store) -> list[Path]:
     """What is still being written, or was when its process died."""
-    folders = (store.root, *(store.root / name for name in ("progress", "experiments", "figures")))
-    return [
-        *sorted((store.root / "temporary").glob("*")),
-        *(path for folder in folders for path in sorted(folder.glob(".*")) if path.is_file()),
-    ]
+    folders = [store.root, store.root / "progress", store.root / "experiments"]
+    hidden = [path for folder in folders for path in sorted(folder.glob(".*")) if _TEMPORARY.fullmatch(path.name)]
+    return sorted((store.root / "temporary").glob("*")) + hidden
 
 
 def _touched(path: Path) -> float:

@@ -132,13 +132,20 @@ def winnow_version() -> str:
         return "unknown"
 
 
+def hardware() -> dict[str, Any]:
+    """What decides how fast results are made here."""
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+    }
+
+
 def _provenance() -> dict[str, Any]:
     return {
         "winnow": winnow_version(),
         "torch": torch.__version__,
         "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        **hardware(),
     }

@@ -63,7 +63,7 @@ class Store:
         try:
             found = json.loads(path.read_bytes())["format"]
         except FileNotFoundError:
-            if self.root.is_dir() and any(self.root.iterdir()) and not (self.root / "results").is_dir():
+            if self._holds_other_files():
                 raise StoreError(
                     f"{self.root} holds other files and is no store. Choose an empty folder with --store DIR."
                 ) from None
@@ -81,6 +81,12 @@ class Store:
                 f"the store {self.root} has format {found}, made by a newer Winnow; this one knows format {FORMAT}.\n"
                 f"Upgrade with `pip install -U winnow-lth`, or choose another place with --store DIR."
             )
+
+    def _holds_other_files(self) -> bool:
+        """Whether a folder without format.json is no store. Another process may be just about to put it there."""
+        if not self.root.is_dir() or (self.root / "results").is_dir():
+            return False
+        return any(not path.name.startswith(".format.json.") for path in self.root.iterdir())
 
     # Reading
 
@@ -185,7 +191,10 @@ class Store:
         manifest = self.manifest(key)
         if manifest is None or manifest.kept <= content:
             return 0
-        files = {name: self.read(key, name) for name in manifest.files}
+        try:
+            files = {name: self.read(key, name) for name in manifest.files}
+        except MissingResult:  # another process has just reduced it
+            return 0
         if STATE in files:
             state = files.pop(STATE)
             if content > Content.METRICS:
@@ -225,7 +234,7 @@ class Store:
         try:
             for name in names:
                 lock = FileLock(self.root / "locks" / f"{name}.lock")
-                with suppress(Timeout):
+                with storing(Path(lock.lock_file)), suppress(Timeout):
                     lock.acquire(timeout=0)
                     held.append((name, lock))
             yield [name for name, _ in held]

@@ -10,11 +10,14 @@ from winnow.training.state import State
 
 __all__ = [
     "Batches",
+    "Choice",
     "Curve",
     "Engine",
     "Observer",
     "Plain",
+    "Stacked",
     "State",
+    "choose",
     "evaluated",
     "learning_rate",
     "optimizer",

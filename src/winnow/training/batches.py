@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from winnow.course import Noise
-from winnow.data import Resident
+from winnow.data import Augmentation, Draws, Resident, draw
 from winnow.seeds import generator
 
 
@@ -19,27 +19,49 @@ class Batches:
     what it would have seen. An epoch's last partial batch is dropped.
     """
 
-    def __init__(self, examples: Resident, noises: Sequence[Noise], batch: int) -> None:
+    def __init__(
+        self,
+        examples: Resident,
+        noises: Sequence[Noise],
+        batch: int,
+        augment: tuple[Augmentation, ...] | None = None,
+    ) -> None:
         self.examples = examples
         self.noises = noises
         self.batch = batch
+        self.augment = augment
         self.per_epoch = len(examples) // batch
         self._epoch = -1
         self._order = torch.empty(0)
+        self._draws = Draws(torch.empty(0), torch.empty(0))
 
     def at(self, iteration: int) -> tuple[Tensor, Tensor]:
         """The images (lanes, batch, channels, height, width) and labels (lanes, batch) of an iteration."""
         epoch, position = divmod(iteration, self.per_epoch)
         if epoch != self._epoch:
-            self._epoch, self._order = epoch, self._orders(epoch)
-        index = self._order[:, position * self.batch : (position + 1) * self.batch]  # (lanes, batch)
-        return self.examples.images_at(index), self.examples.labels_at(index)
+            self._begin(epoch)
+        start, stop = position * self.batch, (position + 1) * self.batch
+        index = self._order[:, start:stop]  # (lanes, batch)
+        draws = self._draws.at(start, stop).flat() if self.augment else None
+        return self.examples.images_at(index, draws), self.examples.labels_at(index)
 
-    def _orders(self, epoch: int) -> Tensor:
-        """Each lane's permutation of the examples in one epoch: (lanes, examples)."""
-        drawn: dict[Noise, Tensor] = {}
-        for noise in self.noises:
-            if noise not in drawn:
-                stream = generator(noise.seed, noise.replicate, "order", noise.sample, epoch)
-                drawn[noise] = torch.randperm(len(self.examples), generator=stream)
-        return torch.stack([drawn[noise] for noise in self.noises]).to(self.examples.device)
+    def _begin(self, epoch: int) -> None:
+        """Draw an epoch's order, (lanes, examples), and augmentation. Lanes of the same noise share a draw."""
+        self._epoch = epoch
+        orders = {noise: self._permutation(noise, epoch) for noise in dict.fromkeys(self.noises)}
+        self._order = torch.stack([orders[noise] for noise in self.noises]).to(self.examples.device)
+        if self.augment:
+            drawn = {noise: self._drawn(self.augment, noise, epoch) for noise in orders}
+            flips, offsets = (
+                torch.stack([getattr(drawn[noise], name) for noise in self.noises]).to(self.examples.device)
+                for name in ("flips", "offsets")
+            )
+            self._draws = Draws(flips, offsets)
+
+    def _permutation(self, noise: Noise, epoch: int) -> Tensor:
+        stream = generator(noise.seed, noise.replicate, "order", noise.sample, epoch)
+        return torch.randperm(len(self.examples), generator=stream)
+
+    def _drawn(self, augment: tuple[Augmentation, ...], noise: Noise, epoch: int) -> Draws:
+        stream = generator(noise.seed, noise.replicate, "augment", noise.sample, epoch)
+        return draw(augment, len(self.examples), stream)

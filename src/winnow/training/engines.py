@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -12,6 +13,9 @@ from torch.func import functional_call, vmap
 
 from winnow.training.laned import LanedLinear
 from winnow.training.state import State
+
+Precision = Literal["bfloat16"] | None
+"""In what layers compute; None is float32."""
 
 
 class Engine(Protocol):
@@ -35,8 +39,10 @@ class Engine(Protocol):
 class Plain:
     """One lane after the other, eagerly: the reference that other engines are checked against."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, precision: Precision = None) -> None:
         self.network = network
+        self.precision: Precision = precision
+        self.has_convolutions = any(isinstance(module, _CONVOLUTIONS) for module in network.modules())
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
@@ -67,24 +73,27 @@ class Plain:
 
     def _forward(self, parameters: dict[str, Tensor], state: State, lane: int, images: Tensor) -> Tensor:
         buffers = {name: buffer[lane] for name, buffer in state.buffers.items()}
-        return functional_call(self.network, parameters | buffers, (images,))
+        if self.has_convolutions and images.ndim == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        with computing_in(self.precision, images.device):
+            return functional_call(self.network, parameters | buffers, (images,)).float()
 
 
 class Stacked:
     """All lanes in one batched computation: each layer is one product over (lanes, ...)."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, precision: Precision = None) -> None:
         self.network = network
-        over_lanes = {"randomness": "different"}
-        self._own_images = vmap(self._forward, in_dims=(0, 0), **over_lanes)
-        self._shared_images = vmap(self._forward, in_dims=(0, None), **over_lanes)
+        self.precision: Precision = precision
+        self._own_images = vmap(self._forward, in_dims=(0, 0))
+        self._shared_images = vmap(self._forward, in_dims=(0, None))
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
         self.network.train()
         parameters = {name: p.detach().requires_grad_() for name, p in state.parameters.items()}
-        with LanedLinear():
-            logits = self._own_images(parameters | state.buffers, images)  # (lanes, batch, classes)
+        with LanedLinear(), computing_in(self.precision, images.device):
+            logits = self._own_images(parameters | state.buffers, images).float()  # (lanes, batch, classes)
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         losses = losses.view(labels.shape).mean(1)  # (lanes,)
         # Lanes share nothing, so the gradient of the sum is each lane's own.
@@ -94,13 +103,21 @@ class Stacked:
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See Engine."""
         self.network.eval()
-        logits = self._shared_images(state.parameters | state.buffers, images)  # (lanes, examples, classes)
+        with computing_in(self.precision, images.device):
+            logits = self._shared_images(state.parameters | state.buffers, images).float()  # (lanes, examples, classes)
         targets = labels.expand(state.lanes, -1)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
         return losses.sum(1), (logits.argmax(2) == labels).sum(1)
 
     def _forward(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(self.network, values, (images,))
+
+
+def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:
+    """Within, layers compute in that precision; parameters and what is computed from logits stay float32."""
+    if precision is None:
+        return nullcontext()
+    return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
 @dataclass(frozen=True)
@@ -111,23 +128,34 @@ class Choice:
     width: int
     reason: str
 
-    def build(self, network: nn.Module) -> Engine:
-        """The engine, for batches of lanes of that network."""
-        return Plain(network) if self.name == "plain" else Stacked(network)
+    def build(self, network: nn.Module, lanes: int, precision: Precision = None) -> Engine:
+        """The engine, for a batch of so many lanes of that network. A single lane has nothing to be stacked with."""
+        return (Plain if self.name == "plain" or lanes == 1 else Stacked)(network, precision)
 
 
-def choose(network: nn.Module, device: torch.device, *, deterministic: bool = False, width: int | None = None) -> Choice:
-    """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown.
+def choose(
+    network: nn.Module,
+    device: torch.device,
+    *,
+    deterministic: bool = False,
+    engine: Literal["auto", "plain", "stacked"] = "auto",
+    width: int | None = None,
+) -> Choice:
+    """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown; or the one asked for.
 
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
     """
     if deterministic:
         return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
-    if any(isinstance(module, _CONVOLUTIONS) for module in network.modules()):
+    if engine == "auto" and any(isinstance(module, _CONVOLUTIONS) for module in network.modules()):
         return Choice("plain", 1, "convolutions train faster lane by lane than grouped")
+    if engine == "plain":
+        return Choice("plain", 1, "asked for")
     weights = sum(parameter.numel() for parameter in network.parameters())
-    fitting = max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient and two buffers, float32
-    return Choice("stacked", width or fitting, f"linear layers of {width or fitting} lanes are one product")
+    fitting = width or max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient, two buffers: float32
+    return Choice(
+        "stacked", fitting, f"up to {fitting} lanes are one batched product" if engine == "auto" else "asked for"
+    )
 
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

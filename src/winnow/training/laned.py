@@ -7,7 +7,7 @@ then pay for strided reads and copies. These few lines compute each gradient the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +19,14 @@ class LanedLinear(TorchFunctionMode):
     """Within this mode, `F.linear` under vmap is one batched product over the lanes."""
 
     def __torch_function__(
-        self, func: Callable[..., Any], types: Sequence[type], args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is F.linear and not kwargs and len(args) == 3 and args[2] is not None:
-            return _Linear.apply(*args)
+            return cast(Tensor, _Linear.apply(*args))
         return func(*args, **(kwargs or {}))
 
 
@@ -50,7 +54,7 @@ class _Linear(torch.autograd.Function):
             for tensor, dim in zip(arguments, in_dims, strict=True)
         ]
         inputs, weight, bias = lanes
-        outputs = _Laned.apply(inputs.flatten(1, -2), weight, bias)  # (lanes, examples, out)
+        outputs = cast(Tensor, _Laned.apply(inputs.flatten(1, -2), weight, bias))  # (lanes, examples, out)
         return outputs.view(*inputs.shape[:-1], -1), 0
 
 

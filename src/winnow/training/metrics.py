@@ -76,9 +76,9 @@ def evaluated(engine: Engine, state: State, splits: Mapping[str, Resident]) -> l
     lanes: list[dict[str, float]] = [{} for _ in range(state.lanes)]
     for name, split in splits.items():
         loss, correct = _sums(engine, state, split)
-        for row, lane_loss, lane_correct in zip(lanes, loss.tolist(), correct.tolist(), strict=True):
-            row[f"{name}_loss"] = lane_loss / len(split)
-            row[f"{name}_accuracy"] = lane_correct / len(split)
+        for row, lane_loss, lane_correct in zip(lanes, loss.cpu(), correct.cpu(), strict=True):
+            row[f"{name}_loss"] = float(lane_loss) / len(split)
+            row[f"{name}_accuracy"] = int(lane_correct) / len(split)
     return lanes
 
 

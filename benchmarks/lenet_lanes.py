@@ -1,0 +1,142 @@
+"""LeNet-300-100 on images of MNIST's shape: the cost of one iteration of one lane.
+
+Compared are a plain PyTorch loop with a DataLoader over tensors, the same without one, and Winnow's loop with 1 to 32
+lanes, all with Adam and masks. The arithmetic limit is that of the products alone, at the rate of a large matrix product.
+
+    python benchmarks/lenet_lanes.py [--batch 128] [--lanes 1 2 5 10 16 32]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from timing import alternate, machine, matrix_product_rate
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from winnow.course import Noise, Updates
+from winnow.data import Resident
+from winnow.models import build, initialize
+from winnow.training import Batches, Plain, Stacked, State, optimizer, train_
+
+SHAPE, CLASSES, EXAMPLES = (1, 28, 28), 10, 55_000
+UPDATES = Updates(
+    optimizer="adam",
+    learning_rate=1.2e-3,
+    momentum=0.0,
+    beta1=0.9,
+    beta2=0.999,
+    epsilon=1e-8,
+    weight_decay=0.0,
+    warmup=0,
+    drops=(),
+    factor=0.1,
+)
+
+
+def network() -> nn.Sequential:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
+
+
+def plain_loop(batches: Iterator[tuple[Tensor, Tensor]]) -> Callable[[int], None]:
+    """What people write: a module, torch.optim.Adam, and weights masked after each step."""
+    model = network()
+    adam = torch.optim.Adam(model.parameters(), lr=1.2e-3)
+    masks = {name: torch.ones_like(p) for name, p in model.named_parameters() if p.ndim > 1}
+
+    def run(iterations: int) -> None:
+        for _ in range(iterations):
+            images, labels = next(batches)
+            adam.zero_grad()
+            F.cross_entropy(model(images), labels).backward()
+            adam.step()
+            with torch.no_grad():
+                for name, p in model.named_parameters():
+                    if name in masks:
+                        p.mul_(masks[name])
+
+    return run
+
+
+def forever(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        for images, labels in loader:
+            yield images, labels
+
+
+def tight(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    while True:
+        order = torch.randperm(len(images))
+        for index in order.split(batch):
+            yield images[index], labels[index]
+
+
+def winnow_loop(engine_of: type[Plain] | type[Stacked], lanes: int, data: Resident, batch: int) -> Callable[[int], None]:
+    """Winnow's own loop, as the executor calls it."""
+    module = build("lenet-300-100", SHAPE, CLASSES)
+    names = [name for name, _ in module.named_parameters()]
+    adam = optimizer(UPDATES)
+    states = []
+    for lane in range(lanes):
+        values = initialize(module, "glorot-normal", torch.Generator().manual_seed(lane))
+        states.append(State.of_values(values, names).with_slots(adam.slots))
+    state = State.stacked(states, torch.device("cpu"))
+    masks = {name: torch.ones_like(p) for name, p in state.parameters.items() if name.endswith("weight")}
+    batches = Batches(data, [Noise(seed=0, replicate=lane) for lane in range(lanes)], batch)
+    engine = engine_of(module)
+
+    def run(iterations: int) -> None:
+        stop = state.iteration + iterations
+        train_(state, stop, batches=batches, engine=engine, optimizer=adam, rate=lambda _: 1.2e-3, masks=masks)
+
+    return run
+
+
+def flops(batch: int) -> float:
+    """Of one lane's iteration: forward and weights' gradients everywhere, inputs' gradients but in the first layer."""
+    layers = [784 * 300, 300 * 100, 100 * 10]
+    return 2.0 * batch * (2 * sum(layers) + sum(layers[1:]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2, 5, 10, 16, 32])
+    parser.add_argument("--iterations", type=int, default=20, help="lane-iterations a timing, at least")
+    parser.add_argument("--rounds", type=int, default=9)
+    options = parser.parse_args()
+    print(machine())
+
+    stream = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (EXAMPLES, *SHAPE), dtype=torch.uint8, generator=stream)
+    labels = torch.randint(0, CLASSES, (EXAMPLES,), generator=stream)
+    floats = images.float() / 255
+    data = Resident(images, labels, mean=None, std=None, scale=255, device="cpu")
+    loader = DataLoader(TensorDataset(floats, labels), batch_size=options.batch, shuffle=True, drop_last=True)
+
+    loops = {
+        "PyTorch, DataLoader over tensors": (plain_loop(forever(loader)), 1),
+        "PyTorch, resident tensors": (plain_loop(tight(floats, labels, options.batch)), 1),
+        "Winnow plain, 1 lane": (winnow_loop(Plain, 1, data, options.batch), 1),
+    }
+    for lanes in options.lanes:
+        loops[f"Winnow stacked, {lanes} lanes"] = (winnow_loop(Stacked, lanes, data, options.batch), lanes)
+
+    counts = {name: max(5, options.iterations // lanes) for name, (_, lanes) in loops.items()}
+    medians = alternate(
+        {name: (lambda run=run, name=name: run(counts[name])) for name, (run, _) in loops.items()}, rounds=options.rounds
+    )
+    limit = flops(options.batch) / matrix_product_rate()
+    base = medians["PyTorch, DataLoader over tensors"] / counts["PyTorch, DataLoader over tensors"]
+    print(f"batch {options.batch}; arithmetic limit {1e3 * limit:.3f} ms per lane and iteration")
+    print(f"{'':36}{'ms/lane-it':>11}{'x DataLoader':>14}{'of the limit':>14}")
+    for name, (_, lanes) in loops.items():
+        each = medians[name] / counts[name] / lanes
+        print(f"{name:36}{1e3 * each:11.3f}{base / each:14.2f}{each / limit:14.2f}")
+
+
+if __name__ == "__main__":
+    main()

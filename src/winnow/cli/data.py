@@ -1,0 +1,135 @@
+"""`winnow data`: which data sets there are, and where they lie."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.console import Console
+from rich.filesize import decimal
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from winnow.cli.arguments import parse
+
+Told = Callable[[int, int | None], None]
+"""Told of the bytes of a file that are here, and its size where that is known."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """The data sets, and which of them are here."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fetch:
+    """Get a data set, unless it is here: `winnow run` does it too, when it needs one."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """Which data set, as `winnow data list` names it."""
+
+    directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """A folder that holds the publisher's files, gzipped or not, to take it from. Left out: from the network."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """The file a data set lies in, or will once it is fetched. $WINNOW_DATA says in which folder."""
+
+    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
+    """Which data set, as `winnow data list` names it."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The data sets: list them, fetch one, tell where it lies."""
+
+    command: Annotated[
+        Annotated[List, tyro.conf.subcommand("list")]
+        | Annotated[Fetch, tyro.conf.subcommand("fetch")]
+        | Annotated[Where, tyro.conf.subcommand("where")],
+        tyro.conf.arg(name=""),
+    ]
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    command = parse(Options, words, command="data").command
+    from winnow.data import where
+
+    if isinstance(command, List):
+        Console(highlight=False).print(_table())
+    elif isinstance(command, Where):
+        sys.stdout.write(f"{where(command.name)}\n")
+        if not where(command.name).exists():
+            sys.stderr.write(f"winnow: it is not there yet: `winnow data fetch {command.name}` gets it.\n")
+    else:
+        Console(highlight=False).print(f"{command.name}: {fetched(command.name, command.directory)}", soft_wrap=True)
+    return 0
+
+
+def fetched(name: str, directory: Path | None = None) -> Path:
+    """The file of a data set, fetched if it is not there, telling how far that is on standard error."""
+    from winnow.data import fetch
+
+    with _progress(name) as told:
+        return fetch(name, directory=directory, progress=told)
+
+
+def _table() -> Table:
+    from winnow.data import entry, names, where
+    from winnow.data.sources import Folder
+
+    table = Table(box=None, pad_edge=False)
+    for column in ("data set", "training", "test", "image"):
+        table.add_column(column, justify="left" if column == "data set" else "right", no_wrap=True)
+    table.add_column("here?", no_wrap=True)
+    table.add_column("about")
+    for name in names():
+        known = entry(name)
+        is_here = where(name).exists() or isinstance(known.sources[0], Folder)
+        table.add_row(
+            name,
+            f"{known.train:,}",
+            f"{known.test:,}",
+            "x".join(map(str, known.shape)),
+            "yes" if is_here else "no",
+            known.description,
+        )
+    return table
+
+
+@contextmanager
+def _progress(name: str) -> Generator[Told]:
+    """A bar in a terminal; elsewhere a line for each file."""
+    console = Console(stderr=True, highlight=False)
+    if not console.is_terminal:
+        yield _Lines(name)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), DownloadColumn(), TransferSpeedColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task(f"fetching {name}", total=None)
+
+        def told(done: int, total: int | None) -> None:
+            progress.update(task, completed=done, total=total)
+
+        yield told
+
+
+class _Lines:
+    """Lines for a log: one for each file that has come."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.files = 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if done == total:
+            self.files += 1
+            sys.stderr.write(f"fetching {self.name}: file {self.files}, {decimal(done)}\n")
+            sys.stderr.flush()

@@ -1,0 +1,184 @@
+"""`winnow store`: what is stored, whether it is whole, and what nothing needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.console import Console
+from rich.filesize import decimal
+
+from winnow.cli import say
+from winnow.cli.arguments import StoreOption, parse
+from winnow.errors import StoreError
+
+if TYPE_CHECKING:
+    from winnow.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """What the store holds: the experiments, and the results by kind."""
+
+    results: bool = False
+    """Whether to list each result."""
+
+    store: StoreOption = None
+    """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show:
+    """What a result is, what it was made from, when and by what: its manifest."""
+
+    key: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="KEY")]
+    """The result's key, or as much of its beginning as tells it from others."""
+
+    store: StoreOption = None
+    """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verify:
+    """Read every file of every result, and move the damaged ones aside, so that they are computed again.
+
+    Exit code 1 if any was damaged.
+    """
+
+    store: StoreOption = None
+    """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clean:
+    """Tell what nothing needs any more; with --delete, delete it.
+
+    That is what processes left behind when they died, damaged results moved aside long ago, and results that no
+    experiment run in this store is made from. Other processes may go on using the store meanwhile.
+    """
+
+    delete: bool = False
+    """Whether to delete it."""
+
+    damaged_days: float = 30.0
+    """For how many days damaged results are kept after they were moved aside."""
+
+    store: StoreOption = None
+    """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The stored results: list them, show one, verify them all, clean up."""
+
+    command: Annotated[
+        Annotated[List, tyro.conf.subcommand("ls")]
+        | Annotated[Show, tyro.conf.subcommand("show")]
+        | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Clean, tyro.conf.subcommand("gc")],
+        tyro.conf.arg(name=""),
+    ]
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    command = parse(Options, words, command="store").command
+    from winnow.store.maintenance import existing
+
+    store = existing(command.store)
+    if isinstance(command, List):
+        return _list(command, store)
+    if isinstance(command, Show):
+        return _show(command, store)
+    if isinstance(command, Verify):
+        return _verify(store)
+    return _clean(command, store)
+
+
+def _list(command: List, store: Store) -> int:
+    from winnow.cli.stored import experiments_table, kinds_table, results_table
+    from winnow.store.maintenance import manifests
+    from winnow.store.manifest import Manifest
+
+    console = Console(highlight=False)
+    found = list(manifests(store))
+    whole = [manifest for manifest in found if isinstance(manifest, Manifest)]
+    if command.results:
+        console.print(results_table(whole))
+    else:
+        table, problems = experiments_table(store)
+        console.print(table, "", kinds_table(whole), sep="\n")
+        for problem in problems:
+            say(problem)
+    for damage in found:
+        if not isinstance(damage, Manifest):
+            say(str(damage))
+    return 0
+
+
+def _show(command: Show, store: Store) -> int:
+    from winnow.store.maintenance import keys_like
+
+    keys = keys_like(store, command.key)
+    if not keys:
+        raise StoreError(
+            f"no result in {store.root} begins with '{command.key}'. `winnow store ls --results` lists them."
+        )
+    if len(keys) > 1:
+        shown = "\n".join(keys[:10]) + (f"\n... and {len(keys) - 10} more" if len(keys) > 10 else "")
+        raise StoreError(f"'{command.key}' is the beginning of {len(keys)} results. Give more of it:\n{shown}")
+    from winnow.cli.stored import described
+
+    manifest = store.manifest(keys[0])
+    if manifest is None:
+        raise StoreError(f"result {keys[0]} has just been removed by another process.")
+    Console(highlight=False).print(described(manifest, store), soft_wrap=True, markup=False)
+    return 0
+
+
+def _verify(store: Store) -> int:
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from winnow.store.maintenance import verify
+
+    console = Console(stderr=True, highlight=False)
+    columns = ("verifying", BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=None)
+        count = 0
+
+        def tell(done: int, total: int) -> None:
+            nonlocal count
+            count = total
+            progress.update(task, completed=done, total=total)
+
+        damages = verify(store, tell)
+    for damage in damages:
+        say(str(damage))
+    out = Console(highlight=False)
+    out.print(f"{count:,} results verified in {store.root}: {len(damages) or 'none'} damaged.", soft_wrap=True)
+    return 1 if damages else 0
+
+
+def _clean(command: Clean, store: Store) -> int:
+    from winnow.cli.stored import garbage_table, needed
+    from winnow.store.maintenance import delete, garbage
+
+    reached, unfinished, problems = needed(store)
+    found = garbage(store, reached=reached, unfinished=unfinished, damaged_days=command.damaged_days)
+    for problem in problems:
+        say(problem)
+    console = Console(highlight=False)
+    if not found:
+        console.print(f"Nothing in {store.root} is without use.", soft_wrap=True)
+        return 0
+    console.print(garbage_table(found))
+    total = decimal(sum(item.bytes for item in found))
+    if command.delete:
+        delete(store, found)
+        console.print(f"Deleted: {total} freed.")
+    else:
+        console.print(f"Nothing was deleted. `winnow store gc --delete` frees {total}.", soft_wrap=True)
+    return 0

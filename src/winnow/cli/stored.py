@@ -1,0 +1,180 @@
+"""What a store holds, as tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.filesize import decimal
+from rich.table import Table
+
+from winnow.errors import CorruptResult, WinnowError
+from winnow.experiments import imp
+from winnow.recipes import read
+from winnow.steps import Step, Train
+from winnow.store import Manifest, Store
+from winnow.store.experiments import identity
+from winnow.store.maintenance import Garbage
+
+
+def _recipe_files(store: Store) -> list[Path]:
+    return sorted((store.root / "experiments").glob("*.toml"))
+
+
+def experiments_table(store: Store) -> tuple[Table, list[str]]:
+    """One line for each experiment, with how many of its trainings are stored; and those that cannot be read."""
+    problems: list[str] = []
+    table = _table("experiment", "levels", "replicates", "controls", "stored", "failed", left=(0, 3))
+    for path in _recipe_files(store):
+        try:
+            recipe = read(path)
+            trainings = list(dict.fromkeys(row.trained for row in imp(recipe).rows))
+            found = [manifest for step in trainings if (manifest := _manifest(store, step))]
+        except WinnowError as problem:
+            problems.append(f"experiment {path.stem} cannot be followed: {problem}")
+            continue
+        failed = sum(manifest.failure is not None for manifest in found)
+        table.add_row(
+            f"{recipe.name} ({identity(recipe)})",
+            str(recipe.levels),
+            str(recipe.replicates),
+            ", ".join(recipe.control) or "none",
+            f"{len(found) - failed} of {len(trainings)}",
+            str(failed),
+        )
+    return table, problems
+
+
+def _manifest(store: Store, step: Step) -> Manifest | None:
+    """A step's manifest; one that is damaged is none, and `manifests` tells of it."""
+    try:
+        return store.manifest(step)
+    except CorruptResult:
+        return None
+
+
+_KINDS = {"init": "initial weights", "train": "trainings", "prune": "masks"}
+
+
+def kinds_table(manifests: Sequence[Manifest]) -> Table:
+    """How many results of each kind there are, and how large they are."""
+    table = _table("results", "kept", "count", "bytes", left=(0, 1))
+    groups: dict[tuple[str, str], list[Manifest]] = {}
+    for manifest in manifests:
+        groups.setdefault((manifest.kind, _kept(manifest)), []).append(manifest)
+    for (kind, kept), group in sorted(groups.items()):
+        table.add_row(_KINDS.get(kind, kind), kept, f"{len(group):,}", decimal(sum(each.size for each in group)))
+    table.add_row("all", "", f"{len(manifests):,}", decimal(sum(each.size for each in manifests)))
+    return table
+
+
+def _kept(manifest: Manifest) -> str:
+    """How much of a training is kept; the other kinds are kept whole."""
+    return "failed" if manifest.failure else manifest.content if manifest.kind == "train" else ""
+
+
+def results_table(manifests: Sequence[Manifest]) -> Table:
+    """One line for each result, the latest last."""
+    table = _table("key", "kind", "kept", "bytes", "seconds", "finished", left=(0, 1, 2, 5))
+    for manifest in sorted(manifests, key=lambda each: (str(each.made.get("finished")), each.key)):
+        table.add_row(
+            manifest.key[:16],
+            manifest.kind,
+            _kept(manifest),
+            decimal(manifest.size),
+            f"{manifest.seconds:,.1f}",
+            _time(manifest),
+        )
+    return table
+
+
+def described(manifest: Manifest, store: Store) -> str:
+    """A manifest for people: what the result is, what it was made from, its files, and when and by what."""
+    lines = [f"{manifest.kind} {manifest.key}", f"in {store.folder(manifest.key)}"]
+    if manifest.failure:
+        lines += ["", f"failed: {manifest.failure.error}: {manifest.failure.message}"]
+    made = {name: value for name, value in manifest.made.items() if value is not None}
+    files = {name: f"{decimal(file.bytes)}, sha256 {file.sha256[:16]}..." for name, file in manifest.files.items()}
+    sections: dict[str, dict[str, Any]] = {
+        "step": dict(manifest.step),
+        "inputs": dict(manifest.inputs),
+        "files": files,
+        "made": made | {"finished": _time(manifest)},
+    }
+    for title, entries in sections.items():
+        if entries:
+            lines += ["", title, *_entries(entries, "  ")]
+    return "\n".join(lines)
+
+
+def _entries(entries: dict[str, Any], indent: str) -> list[str]:
+    width = max(len(name) for name in entries) + 2
+    lines: list[str] = []
+    for name, value in entries.items():
+        if isinstance(value, dict):
+            lines += [f"{indent}{name}", *_entries(value, indent + "  ")]  # pyright: ignore[reportUnknownArgumentType]
+        else:
+            lines.append(f"{indent}{name:{width}}{_spelled(value)}")
+    return lines
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value) or "none"  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(value)
+
+
+def _time(manifest: Manifest) -> str:
+    """When a result was finished, in the user's time zone."""
+    try:
+        finished = datetime.fromisoformat(str(manifest.made["finished"]))
+    except (KeyError, ValueError):
+        return "?"
+    return finished.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
+    """The results that recorded experiments are made from, the trajectories that are not finished, and problems.
+
+    Where a recipe cannot be followed nobody knows what it is made from, and there are no keys but None.
+    """
+    keys: set[str] = set()
+    unfinished: set[str] = set()
+    problems: list[str] = []
+    for path in _recipe_files(store):
+        try:
+            steps = imp(read(path)).steps()
+        except WinnowError as problem:
+            problems.append(f"{path} cannot be followed, so every result is kept: {problem}")
+            continue
+        keys |= {step.key for step in steps}
+        unfinished |= {step.trajectory for step in steps if isinstance(step, Train) and _manifest(store, step) is None}
+    return None if problems else keys, unfinished, problems
+
+
+_REASONS = {
+    "temporary": "temporary files of processes that died",
+    "progress": "progress of trainings that are finished",
+    "lock": "locks that nobody holds",
+    "damaged": "damaged results, moved aside",
+    "unreached": "results that no experiment is made from",
+}
+
+
+def garbage_table(found: Sequence[Garbage]) -> Table:
+    """What nothing needs, by reason."""
+    table = _table("what", "count", "bytes", left=(0,))
+    for reason, words in _REASONS.items():
+        items = [item for item in found if item.reason == reason]
+        if items:
+            table.add_row(words, f"{len(items):,}", decimal(sum(item.bytes for item in items)))
+    return table
+
+
+def _table(*columns: str, left: Sequence[int]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number in left else "right", no_wrap=True)
+    return table

@@ -1,0 +1,123 @@
+"""`winnow ticket`: a ticket of a finished run as a file."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+from rich.console import Console
+from rich.filesize import decimal
+
+from winnow.cli.arguments import RecipeFields, StoreOption, parse_with_recipe
+from winnow.errors import MissingResult
+from winnow.experiments.experiment import TICKET
+
+if TYPE_CHECKING:
+    from winnow.execution.run import Run
+    from winnow.ticket import Ticket
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Write a ticket of a run to a file: its mask, its rewind point and where they came from. Nothing is trained.
+
+    `winnow.Ticket.read(FILE)` reads it, and its `apply_(network)` makes a network the ticket.
+    """
+
+    recipe: RecipeFields
+
+    level: int | None = None
+    """Which level's ticket. Left out: the smallest matching one."""
+
+    replicate: int = 0
+    """Which replicate's."""
+
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """The file to write. Left out: NAME-level-N-replicate-R.safetensors, in the working directory."""
+
+    show: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """A ticket file to describe, instead of writing one."""
+
+    store: StoreOption = None
+    """Where results lie. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    options = parse_with_recipe(Options, words, command="ticket")
+    from winnow.ticket import Ticket
+
+    out = Console(highlight=False)
+    if options.show is not None:
+        out.print(_described(Ticket.read(options.show)), soft_wrap=True, markup=False)
+        return 0
+    ticket = _ticket(options, words)
+    level = ticket.provenance["level"]
+    name = f"{options.recipe.name}-level-{level}-replicate-{options.replicate}.safetensors"
+    path = options.out or Path(name)
+    ticket.save(path)
+    out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True, markup=False)
+    return 0
+
+
+def _ticket(options: Options, words: Sequence[str]) -> Ticket:
+    """The ticket asked for; raises MissingResult with the command that makes it."""
+    from winnow.execution.run import Run
+    from winnow.experiments import imp
+    from winnow.results import collect
+    from winnow.store import Store
+    from winnow.store.experiments import identity
+
+    store, experiment = Store(options.store, make=False), imp(options.recipe)
+    run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
+    if options.level is None and (missing := _missing(run)):
+        raise MissingResult(
+            f"{missing} of the run's tickets are not trained yet, so the smallest matching one is not known.\n"
+            f"Finish the run with `{_run_command(words)}`, or name a level with --level."
+        )
+    try:
+        return run.ticket(options.level, options.replicate)
+    except MissingResult:
+        raise MissingResult(
+            f"the store {store.root} does not hold that ticket. Make it with: {_run_command(words)}"
+        ) from None
+
+
+def _missing(run: Run) -> int:
+    """How many of the run's tickets are still to be trained."""
+    from winnow.execution.executor import Executor
+    from winnow.steps import Content
+
+    tickets = [row.trained for row in run.experiment.rows if row.control == TICKET]
+    plan = Executor(run.store).plan(dict.fromkeys(tickets, Content.METRICS))
+    return sum(step in plan.missing for step in tickets)
+
+
+_OWN = ("--level", "--replicate", "--out", "--show")
+
+
+def _run_command(words: Sequence[str]) -> str:
+    """The command line that makes the ticket: the same, without the options that `run` does not have."""
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if not skip and not word.startswith(tuple(f"{name}=" for name in _OWN)) and word not in _OWN:
+            kept.append(word)
+        skip = word in _OWN
+    return shlex.join(["winnow", "run", *kept])
+
+
+def _described(ticket: Ticket) -> str:
+    provenance = ticket.provenance
+    lines = [
+        f"level {provenance.get('level', '?')} of replicate {provenance.get('replicate', '?')}: "
+        f"{ticket.mask.kept:,} of {ticket.mask.size:,} weights remain, {100 * ticket.mask.density:.2f} %",
+        f"rewind point: iteration {provenance.get('k', '?')}",
+    ]
+    width = max((len(name) for name in ticket.mask), default=0) + 2
+    layers = ticket.mask.layer_densities().items()
+    return "\n".join([*lines, *(f"  {name:{width}}{100 * density:6.2f} %" for name, density in layers)])

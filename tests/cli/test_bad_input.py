@@ -1,0 +1,142 @@
+"""What the command line says to a mistake: one sentence or two on standard error, and exit code 1."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from .conftest import TINY, Winnow
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["digitz"], "unknown recipe 'digitz'. Did you mean 'digits'?"),
+        (["nowhere.toml"], "no recipe file 'nowhere.toml'. `winnow show digits > nowhere.toml` makes one to start from."),
+        (["digits", "--data.name", "minst"], "unknown data set 'minst'. Did you mean 'mnist'?"),
+        (["digits", "--model.name", "lenett-16"], "unknown network 'lenett'. Did you mean 'lenet'?"),
+        (["digits", "--control", "renit"], "unknown control 'renit'. Did you mean 'reinit'?"),
+        (["digits", "--prune.score", "magnitud"], "unknown score 'magnitud'. Did you mean 'magnitude'?"),
+        (
+            ["digits", "--rewind", "400it"],
+            "rewind point 400it is not before the end of training (400it).\n        Choose k below 400it",
+        ),
+        (["digits", "--rewind", "1ep", "--train.length", "10it"], "rewind point 1ep (16it) is not before the end"),
+        (["digits", "--data.validation", "1200"], "data.validation is 1200, but digits has only 1200"),
+    ],
+)
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_a_mistake_in_a_recipe_is_told_before_anything_is_made(
+    command: str, words: list[str], sentence: str, winnow: Winnow, tmp_path: Path
+) -> None:
+    said = winnow(command, *words, "--store", tmp_path / "store")
+    assert (said.code, said.out) == (1, "")
+    assert said.err.startswith(f"winnow: {sentence}")
+    assert "Traceback" not in said.err
+    assert not list(tmp_path.glob("store/results/*"))
+
+
+@pytest.mark.parametrize("rate", ["1.5", "0", "-0.2"])
+def test_a_rate_outside_zero_to_one_is_named_with_its_field(rate: str, winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("run", "digits", f"--prune.rate.linear={rate}", "--store", tmp_path)
+    assert said.code in (1, 2)
+    assert "linear" in said.err and "than" in said.err
+    assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize(
+    "before, after, sentence",
+    [
+        ("levels = 16", "level = 16", "mine.toml, field level: there is no such field. Did you mean 'levels'?"),
+        ("levels = 16", 'levels = "many"', "mine.toml, field levels: expected a valid integer, given 'many'."),
+        ("batch = 60", "batch = 0", "mine.toml, field train.batch: expected greater than or equal to 1, given 0."),
+        ('length = "400it"', 'length = "400"', "mine.toml, field train.length: '400' is not an amount of training."),
+        ("linear = 0.2", "linear = 1.5", "mine.toml, field prune.rate.linear: expected less than 1, given 1.5."),
+        ("levels = 16", "levels = ", "mine.toml is not TOML: "),
+    ],
+)
+def test_a_mistake_in_a_toml_file_is_told_with_file_field_and_expectation(
+    before: str, after: str, sentence: str, winnow: Winnow, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.toml"
+    text = winnow("show", "digits").out
+    assert before in text
+    path.write_text(text.replace(before, after))
+    said = winnow("run", path, "--store", tmp_path / "store")
+    assert said.code == 1
+    assert said.err.startswith(f"winnow: {sentence}")
+
+
+def test_a_training_that_diverges_is_named_and_the_run_ends_with_3(winnow: Winnow, tmp_path: Path) -> None:
+    wild = ("--optimizer.name", "sgd", "--optimizer.learning-rate", "1e20", "--store", tmp_path)
+    said = winnow("run", "digits", *TINY, *wild)
+    assert said.code == 3
+    for replicate in (0, 1):
+        assert f"failed: ticket, replicate {replicate}, level 0: the loss is not finite at iteration" in said.out
+    assert "Try a smaller optimizer.learning_rate" in said.out
+    planned = winnow("plan", "digits", *TINY, *wild)
+    assert planned.code == 0 and "failed: dense, replicate 0: the loss is not finite" in planned.out
+    assert winnow("run", "digits", *TINY, *wild).code == 3, "it is not tried again"
+    again = winnow("run", "digits", *TINY, *wild, "--retry")
+    assert again.code == 3 and "2 failed results forgotten" in again.err + again.out
+
+
+def test_a_level_that_would_empty_a_layer_ends_the_run_there_and_keeps_the_rest(winnow: Winnow, tmp_path: Path) -> None:
+    steep = ("--prune.rate.linear", "0.999", "--prune.rate.output", "0.999", "--levels", "3", "--store", tmp_path)
+    said = winnow("run", "digits", *TINY, *steep)
+    assert said.code == 3
+    assert "level 2 would leave no weights in" in said.out or "level 1 would leave no weights in" in said.out
+    assert said.out.count("dense ") and "failed: ticket, replicate 0, level" in said.out
+
+
+@pytest.mark.parametrize("command", ["run digits", "plan digits", "results", "store ls", "store gc"])
+def test_a_store_made_by_a_newer_version_is_left_alone(command: str, winnow: Winnow, tmp_path: Path) -> None:
+    (tmp_path / "format.json").write_text('{"format": 99}')
+    said = winnow(*command.split(), "--store", tmp_path)
+    assert said.code == 1
+    assert "has format 99, made by a newer Winnow; this one knows format 1." in said.err
+    assert "Upgrade with `pip install -U winnow-lth`" in said.err
+
+
+@pytest.mark.parametrize("command", ["run digits", "plan digits", "store ls"])
+def test_a_folder_of_other_files_is_not_taken_for_a_store(command: str, winnow: Winnow, tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").touch()
+    said = winnow(*command.split(), "--store", tmp_path)
+    assert said.code == 1 and "holds other files and is no store" in said.err
+
+
+@pytest.mark.parametrize(
+    "number, sentence",
+    [
+        (errno.ENOSPC, "The disk is full. Free some space (`winnow store gc` shows what nothing needs)"),
+        (errno.EROFS, "It cannot be written to. Change its permissions"),
+    ],
+)
+def test_a_disk_that_takes_no_more_ends_the_run_and_the_store_stays_whole(
+    number: int, sentence: str, winnow: Winnow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, calls = os.fsync, 0
+
+    def fsync(file: int) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            raise OSError(number, os.strerror(number))
+        real(file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fsync)
+        said = winnow("run", "digits", *TINY, "--store", tmp_path)
+    assert said.code == 1
+    assert sentence in said.err and "What was stored before is safe." in said.err
+    assert not list((tmp_path / "temporary").iterdir())
+    assert winnow("store", "verify", "--store", tmp_path).code == 0
+    assert winnow("run", "digits", *TINY, "--store", tmp_path).code == 0
+
+
+def test_parquet_is_not_for_a_terminal(winnow: Winnow, finished: Path) -> None:
+    said = winnow("results", "--format", "parquet", "--store", finished)
+    assert said.code == 1 and "name a file with --out results.parquet" in said.err

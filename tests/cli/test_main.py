@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from winnow.cli import COMMANDS
+from winnow.recipes import names
+
+from .conftest import Winnow
+
+
+@pytest.mark.parametrize("words, code", [((), 2), (("--help",), 0), (("-h",), 0), (("help",), 0)])
+def test_without_a_command_and_with_help_it_tells_all_commands(words: tuple[str, ...], code: int, winnow: Winnow) -> None:
+    said = winnow(*words)
+    assert said.code == code
+    assert all(f"\n  {name} " in said.out for name in COMMANDS)
+    assert "exit codes: 0 done" in said.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, winnow: Winnow) -> None:
+    said = winnow(command, "--help")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"usage: winnow {command}")
+
+
+@pytest.mark.parametrize("command", ["store ls", "store show", "store verify", "store gc", "data list", "data fetch"])
+def test_so_has_every_part_of_a_command(command: str, winnow: Winnow) -> None:
+    said = winnow(*command.split(), "--help")
+    assert (said.code, said.err) == (0, "")
+    assert said.out.startswith(f"usage: winnow {command}")
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "ticket", "show"])
+def test_every_field_of_a_recipe_is_an_option_with_its_own_help(command: str, winnow: Winnow) -> None:
+    out = winnow(command, "--help").out
+    for option in ("--levels", "--rewind", "--train.length", "--prune.rate.linear", "--matching.tolerance", "--seed"):
+        assert option in out
+    assert "k, the iteration whose weights every ticket restarts from" in out
+
+
+def test_the_version_is_told(winnow: Winnow) -> None:
+    assert winnow("--version").out.startswith("winnow 0.")
+
+
+def test_an_unknown_command_is_wrong_usage_and_suggests_the_nearest(winnow: Winnow) -> None:
+    said = winnow("rn", "digits")
+    assert said.code == 2
+    assert said.err.startswith("winnow: unknown command 'rn'. Did you mean 'run'?\n        Valid: ")
+
+
+@pytest.mark.parametrize("words", [("run", "digits", "--levles", "3"), ("store", "sho"), ("run", "--levels", "many")])
+def test_wrong_options_are_wrong_usage(words: tuple[str, ...], winnow: Winnow) -> None:
+    assert winnow(*words).code == 2
+
+
+def test_list_names_every_bundled_recipe(winnow: Winnow) -> None:
+    said = winnow("list")
+    assert said.code == 0
+    assert [line.split()[0] for line in said.out.splitlines() if line[:1].strip()][1:] == names()

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from winnow.cli import display
+from winnow.execution.environment import Interruption
+
+from .conftest import TINY, Winnow, flip_last_byte
+
+
+def result_of(store: Path, kind: str, file: str) -> Path:
+    """The folder of a result of that kind that has the file, and that another was made from."""
+    manifests = [json.loads(path.read_text()) for path in sorted(store.glob("results/*/*/manifest.json"))]
+    key = next(each["key"] for each in manifests if each["kind"] == kind and file in each["files"])
+    return store / "results" / key[:2] / key
+
+
+def test_a_run_ends_in_a_table_a_verdict_and_a_figure(winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("run", "digits", *TINY, "--store", tmp_path / "store")
+    assert said.code == 0
+    assert "10 trainings to run, 400 iterations" in said.err
+    rows = [line.split() for line in said.out.splitlines()]
+    assert [row[:2] for row in rows if row[:1] in (["dense"], ["ticket"], ["reinit"])] == [
+        ["dense", "0"],
+        ["ticket", "1"],
+        ["ticket", "2"],
+        ["reinit", "1"],
+        ["reinit", "2"],
+    ]
+    assert "mallest matching ticket: level" in said.out or "No ticket matches the dense network" in said.out
+    figures = said.out.split("figure: ")[1].split(", ")
+    assert [Path(figure.strip()).suffix for figure in figures] == [".svg", ".png"]
+    assert all(Path(figure.strip()).is_file() for figure in figures)
+
+
+def test_a_finished_run_trains_nothing_again(winnow: Winnow, finished: Path) -> None:
+    said = winnow("run", "digits", *TINY, "--store", finished)
+    assert said.code == 0
+    assert said.err == "everything is stored already; nothing to train\n"
+
+
+@pytest.mark.parametrize(
+    "wider, trainings",
+    [(["--levels", "3"], 4), (["--replicates", "3"], 5), (["--control"], 0), (["--matching.tolerance", "0.2"], 0)],
+)
+def test_asking_for_more_trains_only_what_is_new(
+    wider: list[str], trainings: int, winnow: Winnow, finished: Path
+) -> None:
+    planned = winnow("plan", "digits", *TINY, *wider, "--store", finished)
+    in_all = next(line.split() for line in planned.out.splitlines() if line.startswith("in all"))
+    assert int(in_all[3]) == trainings
+    said = winnow("run", "digits", *TINY, *wider, "--store", finished)
+    assert said.code == 0
+    assert (f"{trainings} trainings to run" if trainings else "nothing to train") in said.err
+
+
+def test_what_show_prints_is_the_recipe_that_run_takes(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "tiny.toml"
+    path.write_text(winnow("show", "digits", *TINY).out)
+    assert winnow("show", path).out == path.read_text()
+    assert "nothing to train" in winnow("run", path, "--store", finished).err
+
+
+@pytest.mark.parametrize(
+    "file, wider",
+    [
+        ("metrics.csv", []),
+        ("mask.safetensors", []),
+        ("manifest.json", []),
+        ("state.safetensors", ["--levels", "3"]),  # what is finished does not read weights again
+    ],
+)
+def test_a_damaged_result_is_named_moved_aside_and_computed_again(
+    file: str, wider: list[str], winnow: Winnow, finished: Path
+) -> None:
+    experiment = imp(read("digits").edited({**EDITS}))
+    row = next(row for row in experiment.rows if (row.control, row.level, row.replicate) == ("ticket", 2, 1))
+    assert row.mask is not None
+    folder = Store(finished).folder(row.mask.key if file == "mask.safetensors" else row.trained.key)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    flip_first_byte(folder / file)
+    said = winnow("run", "digits", *TINY, *wider, "--store", finished)
+    assert said.code == 0
+    assert f"stored result {folder.name} is damaged" in said.err
+    assert [path.name.partition("-")[0] for path in (finished / "corrupt").iterdir()] == [folder.name]
+    after = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert after.keys() == before.keys()
+    assert "reinit" in said.out and " 1  " not in said.out.split("matching?")[1], "every replicate is in the table"
+    assert winnow("run", "digits", *TINY, *wider, "--store", finished).err.endswith("nothing to train\n")
+
+
+def test_an_interrupted_run_ends_with_130_and_the_same_command_resumes(
+    winnow: Winnow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Interruption, "is_requested", lambda self: len(list(tmp_path.glob("results/*/*"))) > 5)
+        said = winnow("run", "digits", *TINY, "--store", tmp_path)
+    assert said.code == 130
+    assert said.err.endswith("winnow: interrupted. What was under way is saved; the same command resumes.\n")
+    assert winnow("run", "digits", *TINY, "--store", tmp_path).code == 0
+
+
+def test_quiet_says_nothing_but_the_result(winnow: Winnow, finished: Path) -> None:
+    said = winnow("run", "digits", *TINY, "--levels", "3", "--store", finished, "--progress", "quiet")
+    assert said.err == "" and said.out.startswith("digits (imp-")
+
+
+def test_the_live_display_ends_with_the_run(winnow: Winnow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(display, "_PLAIN_EVERY", 0.0)
+    live = winnow("run", "digits", *TINY, "--store", tmp_path / "live", "--progress", "live")
+    plain = winnow("run", "digits", *TINY, "--store", tmp_path / "plain", "--progress", "plain")
+    assert live.code == plain.code == 0
+    assert live.out.replace("/live/", "/plain/") == plain.out
+    assert "dense, replicate 0" in plain.err and "400 of 400 iterations" in plain.err
+
+
+def test_lists_of_recipes_and_stores_come_from_the_environment(
+    winnow: Winnow, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_STORE", str(finished))
+    assert "nothing to train" in winnow("run", "digits", *TINY).err

@@ -1,0 +1,40 @@
+"""Shapes and types in the core's signatures are checked whenever it is called, and tests take one thread each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# Before winnow is first imported. Left out are modules whose annotations name protocols, which say nothing at run time.
+install_import_hook(
+    [
+        "winnow.course",
+        "winnow.experiments",
+        "winnow.pruning",
+        "winnow.recipes",
+        "winnow.seeds",
+        "winnow.steps",
+        "winnow.store",
+        "winnow.timeline",
+        "winnow.training.batches",
+        "winnow.training.state",
+    ],
+    "beartype.beartype",
+)
+
+# The same examples every time, however busy the machine.
+settings.register_profile("winnow", max_examples=50, deadline=None, derandomize=True, database=None)
+settings.load_profile("winnow")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Tiny networks train fastest, and to the same bits, on one thread."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from winnow.course import Course, Examples, Network, Noise, Updates, course
+from winnow.errors import WinnowError
+from winnow.experiments import imp
+from winnow.recipe import Rates, Recipe
+from winnow.recipes import read
+from winnow.steps import Content, Init, Prune, Step, Train
+
+COURSE = Course(
+    network=Network(name="lenet-5", init="glorot-normal", shape=(1, 8, 8), classes=10),
+    examples=Examples(name="digits", checksum="ab", validation=200, mean=None, std=None, seed=0),
+    batch=60,
+    updates=Updates(
+        optimizer="sgd",
+        learning_rate=0.1,
+        momentum=0.9,
+        beta1=0.9,
+        beta2=0.999,
+        epsilon=1e-8,
+        weight_decay=1e-4,
+        warmup=10,
+        drops=(20, 30),
+        factor=0.1,
+    ),
+    evaluate=20,
+)
+INIT = Init(network=COURSE.network, seed=0, replicate=0)
+DENSE = Train(course=COURSE, origin=INIT, noise=Noise(seed=0, replicate=0), stop=400)
+REWOUND = dataclasses.replace(DENSE, stop=40)
+MASK = Prune(trained=DENSE, level=1, rate=Rates(linear=0.2, output=0.1), scope="layerwise", score="magnitude")
+TICKET = Train(
+    course=COURSE, origin=REWOUND, mask=MASK, noise=Noise(seed=0, replicate=0), start=40, stop=400, deterministic=True
+)
+
+CHANGED: dict[str, Any] = {
+    "init": "kaiming-normal",
+    "shape": (1, 8, 9),
+    "mean": (0.5,),
+    "std": (0.5,),
+    "optimizer": "adam",
+    "drops": (20,),
+    "exclude": ("conv1.*",),
+    "scope": "global",
+    "mask": None,
+    "conv": 0.3,
+    "augment": ("flip",),
+    "precision": "bfloat16",
+}
+
+
+def changed(name: str, value: Any) -> Any:
+    if name in CHANGED:
+        return CHANGED[name]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, str):
+        return value + "x"
+    assert isinstance(value, int | float), f"say in CHANGED what another {name} would be"
+    return value + 1 if isinstance(value, int) else value / 2
+
+
+def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """The value with each of its fields changed in turn, however deep the field."""
+    for field in dataclasses.fields(value):
+        inner, place = getattr(value, field.name), f"{path}.{field.name}".strip(".")
+        if dataclasses.is_dataclass(inner) and field.name not in CHANGED:
+            for deeper, variant in variants(inner, place):
+                yield deeper, dataclasses.replace(value, **{field.name: variant})
+        elif not (field.name == "mask" and inner is None):
+            yield place, dataclasses.replace(value, **{field.name: changed(field.name, inner)})
+
+
+@pytest.mark.parametrize("step", [INIT, DENSE, MASK, TICKET], ids=["init", "dense", "mask", "ticket"])
+def test_a_step_has_another_key_when_any_field_of_it_or_of_what_it_comes_from_differs(step: Step) -> None:
+    found = dict(variants(step))
+    keys = {place: variant.key for place, variant in found.items()}
+    assert step.key not in keys.values()
+    assert len(found) >= 7
+    assert len(set(keys.values())) == len(keys)
+    assert all(variant != step for variant in found.values())
+
+
+def test_every_field_that_a_step_may_differ_in_was_changed() -> None:
+    places = dict(variants(TICKET))
+    for place in (
+        "course.network.name",
+        "course.examples.checksum",
+        "course.updates.weight_decay",
+        "course.evaluate",
+        "origin.stop",
+        "origin.origin.replicate",
+        "noise.sample",
+        "start",
+        "fresh_optimizer",
+        "deterministic",
+    ):
+        assert place in places
+
+
+def test_a_step_built_again_is_the_same_step() -> None:
+    again = Train(
+        course=dataclasses.replace(COURSE),
+        origin=Init(network=dataclasses.replace(COURSE.network), seed=0, replicate=0, sample=0),
+        noise=Noise(seed=0, replicate=0, sample=0),
+        start=0,
+        stop=400,
+    )
+    assert again == DENSE
+    assert {again: "found"}[DENSE] == "found"
+    assert DENSE != DENSE.key
+
+
+def test_steps_of_different_kinds_with_like_fields_differ() -> None:
+    assert len({step.key for step in (INIT, DENSE, MASK, TICKET)}) == 4
+
+
+def test_a_new_schema_is_a_new_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = DENSE.key
+    monkeypatch.setattr(Init, "SCHEMA", Init.SCHEMA + 1)
+    again = dataclasses.replace(DENSE, origin=dataclasses.replace(INIT))
+    assert again.key != before
+
+
+KEY = """
+from winnow.experiments import imp
+from winnow.recipes import read
+print(imp(read("digits").edited({"levels": 1, "replicates": 1})).rows[-1].trained.key)
+"""
+
+
+def test_another_process_finds_the_same_keys() -> None:
+    answer = subprocess.run([sys.executable, "-c", KEY], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == imp(read("digits").edited({"levels": 1, "replicates": 1})).rows[-1].trained.key
+
+
+def steps_of(recipe: Recipe) -> Train:
+    shared = course(recipe)
+    init = Init(network=shared.network, seed=recipe.seed, replicate=0)
+    return Train(course=shared, origin=init, noise=Noise(seed=recipe.seed, replicate=0), stop=100)
+
+
+BASE = read("digits").edited({"schedule.warmup": "32it", "schedule.drops": ["200it"]})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "other", "about": "something"},
+        {"levels": 3, "replicates": 9, "control": [], "rewind": "16it"},
+        {"matching.tolerance": 0.2, "matching.at": "early-stop"},
+        {"schedule.warmup": "2ep"},  # 16 iterations are an epoch
+        {"schedule.warmup": "8%"},
+        {"schedule.drops": ["50%"]},
+        {"schedule.drops": ["12.5ep"]},
+        {"schedule.drops": ["200it", "400it", "30ep"]},  # what comes after the end changes nothing
+        {"train.length": "25ep"},
+        {"train.evaluate": "1.25ep"},
+        {"prune.rate.output": 0.3},  # of masks, not of the dense network
+        {"optimizer.at_rewind": "fresh"},
+    ],
+)
+def test_recipes_that_train_alike_share_their_results_however_they_are_written(changes: dict[str, Any]) -> None:
+    assert steps_of(BASE.edited(changes)) == steps_of(BASE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": 1},
+        {"data.validation": 199},
+        {"data.mean": [0.0]},
+        {"data.std": [1.0]},
+        {"model.name": "lenet-300-101"},
+        {"model.init": "kaiming-normal"},
+        {"train.batch": 61},
+        {"train.evaluate": "21it"},
+        {"optimizer.learning_rate": 0.0012000000000000001},
+        {"optimizer.beta1": 0.8},
+        {"optimizer.weight_decay": 1e-4},
+        {"schedule.warmup": "33it"},
+        {"schedule.drops": []},
+        {"schedule.drops": ["200it", "201it"]},
+        {"schedule.factor": 0.2},
+    ],
+)
+def test_recipes_that_train_differently_share_nothing(changes: dict[str, Any]) -> None:
+    assert steps_of(BASE.edited(changes)).trajectory != steps_of(BASE).trajectory
+
+
+def test_trainings_that_differ_in_their_end_alone_are_one_trajectory() -> None:
+    assert DENSE.trajectory == REWOUND.trajectory == dataclasses.replace(DENSE, stop=1).trajectory
+    assert DENSE != REWOUND
+    for other in (
+        dataclasses.replace(DENSE, mask=MASK),
+        dataclasses.replace(DENSE, start=1),
+        dataclasses.replace(DENSE, noise=Noise(seed=0, replicate=1)),
+        dataclasses.replace(DENSE, fresh_optimizer=True),
+        dataclasses.replace(DENSE, deterministic=True),
+        TICKET,
+    ):
+        assert other.trajectory != DENSE.trajectory
+
+
+@pytest.mark.parametrize(
+    "step, needs",
+    [
+        (INIT, {}),
+        (DENSE, {}),  # initial values are drawn again
+        (MASK, {DENSE: Content.WEIGHTS}),
+        (TICKET, {MASK: Content.METRICS, REWOUND: Content.FULL}),
+        (dataclasses.replace(TICKET, fresh_optimizer=True), {MASK: Content.METRICS, REWOUND: Content.WEIGHTS}),
+        (dataclasses.replace(TICKET, origin=INIT, start=0), {MASK: Content.METRICS}),
+        (dataclasses.replace(MASK, trained=TICKET), {TICKET: Content.WEIGHTS, MASK: Content.METRICS}),
+    ],
+)
+def test_a_step_needs_of_its_inputs_what_it_reads(step: Step, needs: dict[Step, Content]) -> None:
+    assert dict(step.needs) == needs
+
+
+def test_each_content_includes_those_before() -> None:
+    assert Content.METRICS < Content.WEIGHTS < Content.FULL
+
+
+@pytest.mark.parametrize("start, stop", [(0, 0), (400, 400), (401, 400), (-1, 400)])
+def test_a_training_without_length_cannot_be_built(start: int, stop: int) -> None:
+    with pytest.raises(ValueError, match=f"a training from iteration {start} to {stop} has no length") as caught:
+        dataclasses.replace(DENSE, start=start, stop=stop)
+    assert not isinstance(caught.value, WinnowError)
