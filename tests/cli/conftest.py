@@ -11,11 +11,17 @@ import pytest
 
 from winnow.cli import main
 
-TINY = (
-    *("--model.name", "lenet-16", "--train.length", "40it", "--train.evaluate", "20it"),
-    *("--levels", "2", "--replicates", "2", "--prune.rate.linear", "0.5"),
-)
-"""2 dense trainings, 4 tickets and 4 reinitialized ones."""
+EDITS: dict[str, object] = {
+    "model.name": "lenet-16",
+    "train.length": "40it",
+    "train.evaluate": "20it",
+    "levels": 2,
+    "replicates": 2,
+    "prune.rate.linear": 0.5,
+}
+"""What makes `digits` tiny: 2 dense trainings, 4 tickets and 4 reinitialized ones."""
+
+TINY = tuple(word for path, value in EDITS.items() for word in (f"--{path}", str(value)))
 
 
 @dataclass(frozen=True)
@@ -73,7 +79,7 @@ def finished(finished_once: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(finished_once, tmp_path / "store"))
 
 
-def flip_last_byte(path: Path) -> None:
+def flip_first_byte(path: Path) -> None:
     content = bytearray(path.read_bytes())
-    content[-1] ^= 1
+    content[0] ^= 1
     path.write_bytes(content)

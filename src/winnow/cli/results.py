@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -55,11 +56,12 @@ def main(words: Sequence[str]) -> int:
         raise StoreError(f"the store {store.root} holds no experiment{which}. `winnow run` makes one.")
     found = [collect(imp(recipe), store, identity=identity(recipe)) for recipe in recipes]
     if options.format == "table":
-        console = Console(highlight=False, record=options.out is not None, quiet=options.out is not None)
+        text = io.StringIO()
+        console = Console(highlight=False, file=None if options.out is None else text)
         for results in found:
             console.print(levels_table(results), verdict(results), "", sep="\n")
         if options.out is not None:
-            write_file(options.out, console.export_text().encode())
+            write_file(options.out, text.getvalue().encode())
         return 0
     records = [record for results in found for record in results.records()]
     if options.format == "parquet" and options.out is not None:

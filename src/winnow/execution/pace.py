@@ -61,7 +61,7 @@ def _timed(step: Train, device: torch.device, lanes: int) -> float:
     network = build(course.network.name, course.network.shape, course.network.classes)
     choice = choose(network, device, deterministic=step.deterministic)
     lanes = max(1, min(lanes, choice.width))
-    engine, updates = choice.build(network), optimizer(course.updates)
+    engine, updates = choice.build(network, lanes, course.precision), optimizer(course.updates)
 
     stream = torch.Generator().manual_seed(0)
     values = initialize(network, course.network.init, stream)
@@ -76,7 +76,8 @@ def _timed(step: Train, device: torch.device, lanes: int) -> float:
         scale=255,
         device=device,
     )
-    batches = Batches(examples, [Noise(seed=0, replicate=lane) for lane in range(lanes)], course.batch)
+    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
+    batches = Batches(examples, noises, course.batch, course.examples.augment)
 
     def train() -> None:
         stop = state.iteration + 1

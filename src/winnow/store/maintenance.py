@@ -131,6 +131,7 @@ def delete(store: Store, found: Collection[Garbage]) -> None:
                 with store.locked([item.path.stem]) as free:
                     if free:
                         item.path.unlink()
+                        (store.root / "locks" / f"{item.path.stem}.lock").unlink(missing_ok=True)
             elif item.path.is_dir():
                 shutil.rmtree(item.path)
             else:

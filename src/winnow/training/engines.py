@@ -76,7 +76,7 @@ class Plain:
         if self.has_convolutions and images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
         with computing_in(self.precision, images.device):
-            return functional_call(self.network, parameters | buffers, (images,)).float()
+            return _at_least_float32(functional_call(self.network, parameters | buffers, (images,)))
 
 
 class Stacked:
@@ -93,7 +93,8 @@ class Stacked:
         self.network.train()
         parameters = {name: p.detach().requires_grad_() for name, p in state.parameters.items()}
         with LanedLinear(), computing_in(self.precision, images.device):
-            logits = self._own_images(parameters | state.buffers, images).float()  # (lanes, batch, classes)
+            logits = _at_least_float32(self._own_images(parameters | state.buffers, images))
+            # (lanes, batch, classes)
         losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
         losses = losses.view(labels.shape).mean(1)  # (lanes,)
         # Lanes share nothing, so the gradient of the sum is each lane's own.
@@ -104,13 +105,18 @@ class Stacked:
         """See Engine."""
         self.network.eval()
         with computing_in(self.precision, images.device):
-            logits = self._shared_images(state.parameters | state.buffers, images).float()  # (lanes, examples, classes)
+            logits = _at_least_float32(self._shared_images(state.parameters | state.buffers, images))
+            # (lanes, examples, classes)
         targets = labels.expand(state.lanes, -1)
         losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
         return losses.sum(1), (logits.argmax(2) == labels).sum(1)
 
     def _forward(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(self.network, values, (images,))
+
+
+def _at_least_float32(logits: Tensor) -> Tensor:
+    return logits.float() if logits.dtype == torch.bfloat16 else logits
 
 
 def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

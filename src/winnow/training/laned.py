@@ -26,6 +26,9 @@ class LanedLinear(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         if func is F.linear and not kwargs and len(args) == 3 and args[2] is not None:
+            device = args[0].device.type
+            if torch.is_autocast_enabled(device):  # it stops at custom functions
+                args = [tensor.to(torch.get_autocast_dtype(device)) for tensor in args]
             return cast(Tensor, _Linear.apply(*args))
         return func(*args, **(kwargs or {}))
 

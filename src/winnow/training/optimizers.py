@@ -46,7 +46,7 @@ class SGD:
         """w <- w - rate (mu b + g + decay w), in one pass over memory."""
         torch._fused_sgd_(
             parameters,
-            gradients,
+            _contiguous(gradients),
             slots.get("momentum", []),
             weight_decay=self.weight_decay,
             momentum=self.momentum,
@@ -75,7 +75,7 @@ class Adam:
         self._step = self._step.to(parameters[0].device).fill_(age + 1)
         torch._fused_adam_(
             parameters,
-            gradients,
+            _contiguous(gradients),
             slots["mean"],
             slots["square"],
             [],
@@ -88,6 +88,11 @@ class Adam:
             amsgrad=False,
             maximize=False,
         )
+
+
+def _contiguous(gradients: list[Tensor]) -> list[Tensor]:
+    """The fused kernels walk memory, and take a gradient in channels-last order for another one, silently."""
+    return [gradient.contiguous() for gradient in gradients]
 
 
 _OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}

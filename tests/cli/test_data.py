@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from winnow.data import names
+
+from .conftest import TINY, Winnow
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WINNOW_DATA", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_list_tells_which_data_sets_are_here(winnow: Winnow) -> None:
+    said = winnow("data", "list")
+    assert (said.code, said.err) == (0, "")
+    rows = {line.split()[0]: line.split()[4] for line in said.out.splitlines()[1:] if line[0] != " "}
+    assert rows == dict.fromkeys(names(), "no") | {"digits": "yes"}
+
+
+def test_where_prints_the_file_and_nothing_else(winnow: Winnow, cache: Path) -> None:
+    said = winnow("data", "where", "mnist")
+    assert (said.code, said.out) == (0, f"{cache / 'mnist.safetensors'}\n")
+    assert said.err == "winnow: it is not there yet: `winnow data fetch mnist` gets it.\n"
+    winnow("data", "fetch", "digits")
+    assert winnow("data", "where", "digits").err == ""
+
+
+def test_fetch_says_where_the_data_set_lies(winnow: Winnow, cache: Path) -> None:
+    said = winnow("data", "fetch", "digits")
+    assert (said.code, said.out) == (0, f"digits: {cache / 'digits.safetensors'}\n")
+    assert (cache / "digits.safetensors").is_file()
+
+
+def test_a_folder_without_the_files_is_an_error_that_names_them(winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("data", "fetch", "mnist", "--directory", tmp_path)
+    assert said.code == 1
+    assert f"the folder {tmp_path}: " in said.err
+    assert "`winnow data fetch mnist --directory DIR` takes them from there." in said.err
+
+
+def test_an_unknown_data_set_suggests_the_nearest(winnow: Winnow) -> None:
+    for command in ("fetch", "where"):
+        said = winnow("data", command, "cifar")
+        assert said.code == 1 and "unknown data set 'cifar'. Did you mean 'cifar10'?" in said.err
+
+
+def test_a_damaged_data_set_is_told_and_fetched_again(winnow: Winnow, cache: Path, tmp_path: Path) -> None:
+    winnow("data", "fetch", "digits")
+    (cache / "digits.safetensors").write_bytes(b"rubbish")
+    said = winnow("run", "digits", *TINY, "--store", tmp_path / "store", "--progress", "quiet")
+    assert said.code == 0
+    assert said.err == f"winnow: {cache / 'digits.safetensors'} is damaged: moved to digits.corrupt; fetching digits again\n"

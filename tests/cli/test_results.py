@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from .conftest import TINY, Winnow
+
+COLUMNS = ["experiment", "recipe", "control", "replicate", "level", "density", "iteration", "metric", "value"]
+
+
+def test_the_tidy_table_is_the_same_in_every_format(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    csv = winnow("results", "--store", finished, "--format", "csv")
+    assert (csv.code, csv.err) == (0, "")
+    table = pd.read_csv(io.StringIO(csv.out))
+    assert list(table.columns) == COLUMNS
+    as_json = pd.read_json(io.StringIO(winnow("results", "--store", finished, "--format", "json").out), precise_float=True)
+    pd.testing.assert_frame_equal(table, as_json, rtol=1e-14, check_dtype=False)
+    out = tmp_path / "results.parquet"
+    assert winnow("results", "--store", finished, "--format", "parquet", "--out", out).code == 0
+    pd.testing.assert_frame_equal(table, pd.read_parquet(out), rtol=1e-14, check_dtype=False)
+    assert winnow("results", "--store", finished, "--format", "csv", "--out", tmp_path / "results.csv").out == ""
+    assert (tmp_path / "results.csv").read_text() == csv.out
+
+
+def test_the_tidy_table_holds_every_training_at_every_evaluation(winnow: Winnow, finished: Path) -> None:
+    table = pd.read_csv(io.StringIO(winnow("results", "--store", finished, "--format", "csv").out))
+    counts = table[table.metric == "test_accuracy"].groupby(["control", "level"]).size()
+    assert counts.to_dict() == {
+        ("ticket", 0): 6,
+        **{(control, level): 6 for control in ("ticket", "reinit") for level in (1, 2)},
+    }
+    assert set(table[table.metric == "test_accuracy"].iteration) == {0, 20, 40}
+    assert table[table.metric == "density/fc1.weight"].value.max() == 0.5
+
+
+def test_the_table_says_what_the_run_said(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    ran = winnow("run", "digits", *TINY, "--store", finished).out
+    said = winnow("results", "--store", finished)
+    assert said.out.splitlines()[:8] == ran.splitlines()[:8]
+    winnow("results", "--store", finished, "--out", tmp_path / "table.txt")
+    assert (tmp_path / "table.txt").read_text() == said.out
+
+
+def test_a_recipe_can_be_picked_by_name(winnow: Winnow, finished: Path) -> None:
+    assert winnow("results", "--store", finished, "--recipe", "digits").code == 0
+    said = winnow("results", "--store", finished, "--recipe", "mnist")
+    assert said.code == 1 and "holds no experiment of recipe 'mnist'" in said.err
+
+
+def test_asking_for_results_makes_no_store(winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("results", "--store", tmp_path / "nowhere")
+    assert said.code == 1 and "holds no experiment. `winnow run` makes one." in said.err
+    assert not (tmp_path / "nowhere").exists()

@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.execution.conftest import RECIPE, Record, Spans, assert_same_results, planned, run, ticket
+from winnow.execution.executor import Executor
+from winnow.experiments import imp
+from winnow.recipes import to_toml
+from winnow.steps import Content, Init, Prune, Step, Train
+from winnow.store import Store
+from winnow.training import State
+
+EXPERIMENT = imp(RECIPE)
+
+
+@pytest.fixture
+def root(finished: Path, tmp_path: Path) -> Path:
+    """A copy of the store in which the recipe was run."""
+    return Path(shutil.copytree(finished, tmp_path / "store"))
+
+
+# Nothing twice
+
+
+def test_a_rerun_trains_nothing_and_writes_nothing(root: Path, spans: Spans) -> None:
+    before = {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()}
+    record = Record()
+    plan = run(RECIPE, root, record)
+    assert planned(RECIPE, root).missing == {}
+    assert (plan.missing, plan.failed, plan.blocked) == ({}, {}, [])
+    assert (spans.started, record.finished_steps, record.notes) == ([], [], [])
+    assert {path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_a_run_trains_each_iteration_of_the_plan_once(tmp_path: Path, spans: Spans) -> None:
+    record = Record()
+    run(RECIPE, tmp_path, record)
+    assert spans.iterations == 2 * (24 + 2 * (24 - 6))  # the rewind point is on the dense network's way
+    assert max(Counter(step.key for step in record.finished_steps).values()) == 1
+
+
+@pytest.mark.parametrize("keep", ["weights", "last", "all"])
+@pytest.mark.parametrize(
+    "changes, new, iterations",
+    [
+        ({"levels": 3}, [(3, 0, "ticket"), (3, 1, "ticket")], 2 * 18),
+        ({"replicates": 3}, [(0, 2, "ticket"), (1, 2, "ticket"), (2, 2, "ticket")], 24 + 2 * 18),
+        (
+            {"control": ["reinit"]},
+            [(level, replicate, "reinit") for level in (1, 2) for replicate in (0, 1)],
+            4 * 24,
+        ),
+    ],
+)
+def test_asking_for_more_trains_only_what_is_new(
+    tmp_path: Path, spans: Spans, changes: dict[str, Any], new: list[tuple[int, int, str]], iterations: int, keep: str
+) -> None:
+    run(RECIPE, tmp_path, keep=keep)
+    more = RECIPE.edited(changes)
+    trainings = {step for step in planned(more, tmp_path, keep).missing if isinstance(step, Train)}
+    rewind_points = set(imp(more).rewind_points.values()) - set(EXPERIMENT.rewind_points.values())
+    assert trainings == {ticket(imp(more), *place) for place in new} | rewind_points
+
+    spans.iterations = 0
+    record = Record()
+    run(more, tmp_path, record, keep=keep)
+    assert spans.iterations == iterations
+    assert {step for step in record.finished_steps if isinstance(step, Train)} == trainings
+
+
+def test_another_rewind_point_shares_the_dense_network(root: Path, tmp_path: Path, spans: Spans) -> None:
+    other = RECIPE.edited({"rewind": "16it"})
+    missing = planned(other, root).missing
+    dense = {ticket(EXPERIMENT, 0, replicate) for replicate in range(2)}
+    first_masks = {ticket(EXPERIMENT, 1, replicate).mask for replicate in range(2)}
+    assert not (dense | first_masks) & set(missing)
+    assert len([step for step in missing if isinstance(step, Train)]) == 2 + 4  # to k again, and the tickets
+    run(other, root)
+    assert spans.iterations <= 2 * 16 + 4 * (24 - 16)
+    run(other, tmp_path / "fresh")
+    assert_same_results(other, root, tmp_path / "fresh")
+
+
+def test_a_plan_lists_every_step_after_those_it_needs(tmp_path: Path) -> None:
+    plan = planned(RECIPE.edited({"control": ["reinit"]}), tmp_path)
+    seen: set[Step] = set()
+    for step in plan.missing:
+        assert set(step.needs) <= seen
+        seen.add(step)
+    assert plan.stored == {}
+    assert all(isinstance(step, Train) and not step.mask for step in plan.ready)
+
+
+def test_planning_runs_nothing_and_changes_nothing(root: Path, spans: Spans) -> None:
+    before = sorted(root.rglob("*"))
+    planned(RECIPE.edited({"levels": 4, "replicates": 3}), root)
+    assert sorted(root.rglob("*")) == before
+    assert spans.started == []
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("keep, kept", [
+    ("weights", {0: Content.WEIGHTS, 1: Content.WEIGHTS, 2: Content.WEIGHTS}),
+    ("last", {0: Content.WEIGHTS, 1: Content.METRICS, 2: Content.WEIGHTS}),
+    ("all", {0: Content.FULL, 1: Content.FULL, 2: Content.FULL}),
+])  # fmt: skip
+def test_a_finished_run_keeps_just_what_was_asked_for(tmp_path: Path, keep: str, kept: dict[int, Content]) -> None:
+    run(RECIPE, tmp_path, keep=keep, keep_all=keep == "all")
+    store = Store(tmp_path)
+    for replicate in range(2):
+        found = {level: store.manifest(ticket(EXPERIMENT, level, replicate)) for level in range(3)}
+        assert {level: manifest and manifest.kept for level, manifest in found.items()} == kept
+        rewound = store.manifest(EXPERIMENT.rewind_points[replicate])
+        assert rewound is not None and rewound.kept is Content.FULL
+    assert list((tmp_path / "progress").glob("*")) == []
+    assert list((tmp_path / "temporary").glob("*")) == []
+
+
+# What fails
+
+
+def test_a_training_that_diverges_is_reported_and_others_go_on(tmp_path: Path, spans: Spans) -> None:
+    wild = RECIPE.edited({"optimizer.learning_rate": 1e30, "schedule.warmup": "0it", "replicates": 1, "rewind": "0it"})
+    targets = imp(wild).targets() | imp(RECIPE).targets()
+    record, store = Record(), Store(tmp_path)
+    plan = Executor(store, reporter=record).run(targets)
+
+    dense = ticket(imp(wild), 0)
+    assert set(plan.failed) == set(record.failures) == {dense}
+    message = plan.failed[dense].message
+    assert message == (
+        "the loss is not finite at iteration 1 (learning rate 1e+30).\n"
+        "Try a smaller optimizer.learning_rate, or a longer schedule.warmup."
+    )
+    assert plan.failed[dense].error == "Diverged"
+    assert {ticket(imp(wild), level) for level in (1, 2)} <= set(plan.blocked)
+    assert all(store.has(step, content) for step, content in imp(RECIPE).targets().items())
+    assert list(store.curve(dense).rows) == [0]  # what was measured until then
+
+    spans.iterations = 0
+    again = Executor(store).run(targets)  # it would only diverge again
+    assert spans.iterations == 0
+    assert set(again.failed) == {dense}
+
+
+@pytest.mark.parametrize("engine", ["plain", "stacked"])
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_a_lane_that_diverges_disturbs_none_of_those_beside_it(tmp_path: Path, engine: str, value: float) -> None:
+    recipe = RECIPE.edited({"deterministic": False, "replicates": 3, "rewind": "0it"})
+    experiment = imp(recipe)
+    run(recipe, tmp_path / "alone", engine=engine, width=1)
+
+    store = Store(tmp_path / "together")
+    from winnow.execution.training import initial_state
+    from winnow.store import Making
+
+    broken = experiment.rewind_points[1]
+    assert isinstance(broken, Init)
+    state = initial_state(broken, store)
+    state.parameters["output.bias"].fill_(value)
+    store.put_state(broken, state, Content.FULL, making=Making())
+    record = Record()
+    plan = Executor(store, reporter=record, engine=engine, width=3).run(experiment.targets())  # type: ignore[arg-type]
+
+    assert set(plan.failed) == {ticket(experiment, 0, 1)}
+    assert "the loss is not finite at iteration 0 (learning rate 0.00555" in record.failures[ticket(experiment, 0, 1)]
+    for replicate in (0, 2):
+        for level in range(3):
+            step = ticket(experiment, level, replicate)
+            alone = Store(tmp_path / "alone").state(step).parameters
+            for name, tensor in store.state(step).parameters.items():
+                torch.testing.assert_close(tensor, alone[name], rtol=1e-3, atol=1e-4, msg=f"{name} at level {level}")
+
+
+def test_a_training_that_diverges_after_the_rewind_point_leaves_that_stored(tmp_path: Path) -> None:
+    wild = RECIPE.edited(
+        {"optimizer.learning_rate": 1e30, "schedule.warmup": "0it", "schedule.drops": [], "rewind": "1it"}
+    )
+    plan = run(wild, tmp_path)
+    experiment = imp(wild)
+    assert set(plan.failed) == {ticket(experiment, 0, replicate) for replicate in range(2)}
+    assert all(Store(tmp_path).has(point, Content.FULL) for point in experiment.rewind_points.values())
+
+
+def test_layer_collapse_ends_a_replicate_with_its_results_kept(tmp_path: Path) -> None:
+    recipe = RECIPE.edited({"model.name": "tiny-norm-1", "levels": 5, "prune.rate.linear": 0.9, "rewind": "0it"})
+    record, experiment = Record(), imp(recipe)
+    plan = run(recipe, tmp_path, record)  # of 64 weights 6, then 1, then none
+    collapsed = {ticket(experiment, 3, replicate).mask for replicate in range(2)}
+    assert set(plan.failed) == set(record.failures) == collapsed
+    for failure in plan.failed.values():
+        assert failure.error == "LayerCollapse"
+        assert failure.message.startswith("level 3 would leave no weights in fc1.weight, so no signal could pass.")
+    store = Store(tmp_path)
+    for replicate in range(2):
+        assert [store.has(ticket(experiment, level, replicate), Content.WEIGHTS) for level in range(6)] == [
+            True,
+            True,
+            True,
+            False,
+            False,
+            False,
+        ]
+    assert {ticket(experiment, level, 0) for level in (3, 4, 5)} <= set(plan.blocked)
+    assert len(plan.blocked) == len(set(plan.blocked))
+
+
+# What is damaged
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def folder(root: Path, step: Step) -> Path:
+    return root / "results" / step.key[:2] / step.key
+
+
+@pytest.mark.parametrize("name, file", [
+    ("level 2", "state.safetensors"),
+    ("level 2", "manifest.json"),
+    ("mask 2", "mask.safetensors"),
+    ("mask 2", "manifest.json"),
+    ("rewind point", "state.safetensors"),
+    ("rewind point", "manifest.json"),
+    ("level 0", "manifest.json"),
+])  # fmt: skip
+def test_a_damaged_result_is_named_moved_aside_and_computed_again(
+    root: Path, tmp_path: Path, name: str, file: str
+) -> None:
+    more = RECIPE.edited({"levels": 3})
+    run(more, tmp_path / "whole")
+    second = ticket(EXPERIMENT, 2)
+    assert second.mask is not None
+    steps: dict[str, Step] = {
+        "level 0": ticket(EXPERIMENT, 0),
+        "level 2": second,
+        "mask 2": second.mask,
+        "rewind point": EXPERIMENT.rewind_points[0],
+    }
+    damaged = steps[name]
+    if file == "manifest.json":
+        (folder(root, damaged) / file).write_text("{")
+    else:
+        flip(folder(root, damaged) / file)
+    record = Record()
+    run(more, root, record)
+    assert [path.name.partition("-")[0] for path in (root / "corrupt").iterdir()] == [damaged.key]
+    assert any(f"stored result {damaged.key} is damaged" in note and "Moved aside to" in note for note in record.notes)
+    assert damaged in record.finished_steps
+    assert_same_results(more, root, tmp_path / "whole")
+
+
+def test_damage_that_nobody_reads_is_left_alone(root: Path, spans: Spans) -> None:
+    flip(folder(root, ticket(EXPERIMENT, 1)) / "state.safetensors")
+    run(RECIPE.edited({"levels": 3}), root)
+    assert not (root / "corrupt").exists()
+
+
+# Processes beside each other
+
+BESIDE = """
+import sys
+import torch
+from pathlib import Path
+torch.set_num_threads(1)
+from winnow.execution.executor import Executor
+from winnow.execution.reporting import Silent
+from winnow.execution.training import Trainer
+from winnow.experiments import imp
+from winnow.recipes import from_toml
+from winnow.store import Store
+
+run = Trainer.run
+def told(self, batch):
+    for lane in batch:
+        print(lane.trajectory, flush=True)
+    run(self, batch)
+Trainer.run = told
+
+print("ready", flush=True)
+sys.stdin.readline()
+plan = Executor(Store(sys.argv[1]), width=int(sys.argv[2])).run(imp(from_toml(Path(sys.argv[3]).read_text())).targets("last"))
+assert not (plan.missing or plan.failed or plan.blocked)
+"""
+
+
+@pytest.mark.parametrize("width, deterministic", [(1, True), (2, False)])
+def test_two_processes_on_one_store_both_succeed_and_train_nothing_twice(
+    tmp_path: Path, width: int, deterministic: bool
+) -> None:
+    recipe = RECIPE.edited(
+        {
+            "model.name": "lenet-16",
+            "replicates": 4,
+            "train.length": "80it",
+            "control": ["reinit"],
+            "deterministic": deterministic,
+        }
+    )
+    (tmp_path / "recipe.toml").write_text(to_toml(recipe))
+    command = [sys.executable, "-c", BESIDE, tmp_path / "store", str(width), tmp_path / "recipe.toml"]
+    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with (
+        subprocess.Popen(command, text=True, **pipes) as first,
+        subprocess.Popen(command, text=True, **pipes) as second,
+    ):
+        processes = (first, second)
+        assert [process.stdout and process.stdout.readline() for process in processes] == ["ready\n"] * 2
+        for process in processes:
+            assert process.stdin is not None
+            process.stdin.write("\n")
+            process.stdin.flush()
+        answers = [process.communicate() for process in processes]
+    assert [error for _, error in answers] == ["", ""]
+    assert [process.returncode for process in processes] == [0, 0]
+    trained = [set(output.split()) for output, _ in answers]
+    experiment = imp(recipe)
+    assert trained[0] | trained[1] == {row.trained.trajectory for row in experiment.rows}
+    assert not trained[0] & trained[1]
+    assert sum(len(output.split()) for output, _ in answers) == len(experiment.rows)
+    assert planned(recipe, tmp_path / "store", "last").missing == {}
+    if deterministic:
+        run(recipe, tmp_path / "alone", keep="last")
+        for row in experiment.rows:
+            assert Store(tmp_path / "store").curve(row.trained) == Store(tmp_path / "alone").curve(row.trained)
+
+
+def test_a_result_that_another_process_has_made_meanwhile_is_not_made_again(
+    root: Path, tmp_path: Path, spans: Spans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plan is older than the store: the lock was free because the other process was done."""
+    late, works = Store(tmp_path / "late"), Store.locked
+    calls = iter([True])
+
+    def after_the_other(self: Store, names: list[str]) -> Any:
+        if next(calls, False):
+            shutil.copytree(root, self.root, dirs_exist_ok=True)
+        return works(self, names)
+
+    monkeypatch.setattr(Store, "locked", after_the_other)
+    plan = Executor(late).run(imp(RECIPE).targets())
+    assert plan.missing == {}
+    assert spans.started == []
+
+
+def test_lanes_are_trained_together_where_the_recipe_does_not_ask_for_the_same_bits(
+    tmp_path: Path, spans: Spans
+) -> None:
+    recipe = RECIPE.edited({"deterministic": False, "replicates": 3})
+    run(recipe, tmp_path)
+    assert {state.lanes for state in spans.started} == {3}
+    assert spans.iterations == 3 * (24 + 2 * 18)
+
+
+def test_deterministic_runs_have_the_same_bits_whatever_the_width(tmp_path: Path, finished: Path) -> None:
+    run(RECIPE, tmp_path, width=2)
+    assert_same_results(RECIPE, tmp_path, finished)
+
+
+def test_lanes_have_the_results_of_trainings_alone(tmp_path: Path) -> None:
+    recipe = RECIPE.edited({"deterministic": False, "control": ["reinit"]})
+    run(recipe, tmp_path / "alone", width=1, engine="plain")
+    run(recipe, tmp_path / "together", width=4, engine="stacked")
+    one, two = Store(tmp_path / "alone"), Store(tmp_path / "together")
+    for row in imp(recipe).rows:
+        if row.level > 1:
+            continue  # a rounding error may turn a rank, and with it the next mask
+        for iteration, metrics in one.curve(row.trained).rows.items():
+            assert two.curve(row.trained).rows[iteration] == pytest.approx(metrics, rel=1e-3, abs=2e-3)

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, run
+from winnow.execution.environment import Interruption, deterministic_mode
+from winnow.store import Store
+from winnow.training import State
+
+
+def is_ticket(state: State) -> bool:
+    return bool((state.parameters["fc1.weight"] == 0).any())
+
+
+@pytest.mark.parametrize("evaluate", [8, 1])
+@pytest.mark.parametrize("level", ["dense", "ticket"])
+@pytest.mark.parametrize("iteration", [1, REWIND, REWIND + 1, 8, 15, 16, 20, LENGTH - 1, LENGTH])
+def test_an_interrupted_run_goes_on_to_the_same_bits_as_one_left_alone(
+    tmp_path: Path, finished: Path, spans: Spans, level: str, iteration: int, evaluate: int
+) -> None:
+    if level == "ticket" and iteration <= REWIND:
+        pytest.skip("tickets begin at the rewind point")
+    recipe = RECIPE.edited({"replicates": 1, "train.evaluate": f"{evaluate}it", "levels": 1})
+    left_alone = finished
+    if evaluate != 8:
+        left_alone = tmp_path / "left alone"
+        run(recipe, left_alone)
+
+    spans.interrupt_at = lambda state: state.iteration == iteration and is_ticket(state) == (level == "ticket")
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "store")
+    assert spans.iterations > 0
+
+    spans.interrupt_at = lambda state: False
+    spans.started.clear()
+    plan = run(recipe, tmp_path / "store")
+    assert plan.missing == {}
+    if iteration != LENGTH:
+        assert spans.started[0].iteration == iteration  # nothing is trained again
+    assert_same_results(recipe, tmp_path / "store", left_alone)
+    assert list((tmp_path / "store" / "progress").glob("*")) == []
+
+
+def test_a_run_interrupted_again_and_again_ends_with_the_same_bits(
+    tmp_path: Path, finished: Path, spans: Spans
+) -> None:
+    seen: set[tuple[bool, int, float]] = set()
+
+    def every_fifth(state: State) -> bool:
+        place = (is_ticket(state), state.iteration, float(state.parameters["output.weight"].sum()))
+        is_new = state.iteration % 5 == 0 and place not in seen
+        seen.add(place)
+        return is_new
+
+    spans.interrupt_at = every_fifth
+    for interruptions in range(100):
+        try:
+            run(RECIPE, tmp_path)
+            break
+        except KeyboardInterrupt:
+            pass
+    assert interruptions >= 2 * (4 + 3 + 3)
+    assert_same_results(RECIPE, tmp_path, finished)
+
+
+def test_lanes_that_were_trained_together_are_each_saved(tmp_path: Path, spans: Spans) -> None:
+    recipe = RECIPE.edited({"deterministic": False, "levels": 1, "replicates": 3})
+    spans.interrupt_at = lambda state: state.iteration == 13
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path)
+    assert len(list((tmp_path / "progress").glob("*"))) == 3
+    spans.interrupt_at = lambda state: False
+    spans.started.clear()
+    run(recipe, tmp_path, width=2)  # no matter how they are batched now
+    assert {state.iteration for state in spans.started[:2]} == {13, 16} or spans.started[0].iteration == 13
+
+
+@pytest.mark.parametrize("damage", ["", "{}\n", "\0" * 100])
+def test_damaged_progress_is_not_used(tmp_path: Path, finished: Path, spans: Spans, damage: str) -> None:
+    spans.interrupt_at = lambda state: state.iteration == 13
+    with pytest.raises(KeyboardInterrupt):
+        run(RECIPE, tmp_path)
+    [saved] = (tmp_path / "progress").glob("*")
+    saved.write_text(damage)
+    spans.interrupt_at = lambda state: False
+    run(RECIPE, tmp_path)
+    assert_same_results(RECIPE, tmp_path, finished)
+
+
+def test_the_dense_training_goes_on_from_the_rewind_point_where_progress_is_lost(
+    tmp_path: Path, finished: Path, spans: Spans
+) -> None:
+    spans.interrupt_at = lambda state: state.iteration == 13
+    with pytest.raises(KeyboardInterrupt):
+        run(RECIPE, tmp_path)
+    [saved] = (tmp_path / "progress").glob("*")
+    saved.unlink()
+    spans.interrupt_at = lambda state: False
+    spans.started.clear()
+    run(RECIPE, tmp_path)
+    assert spans.started[0].iteration == REWIND
+    assert_same_results(RECIPE, tmp_path, finished)
+
+
+def test_ctrl_c_before_anything_is_trained_stops_cleanly(tmp_path: Path, spans: Spans) -> None:
+    class Impatient(Record):
+        def planned(self, steps: object) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run(RECIPE, tmp_path, Impatient())
+    assert Store(tmp_path).keys() == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_to_stop_and_the_second_stops_at_once(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with pytest.raises(KeyboardInterrupt), Interruption() as interruption:
+        assert not interruption.is_requested()
+        os.kill(os.getpid(), number)
+        assert interruption.is_requested()
+        os.kill(os.getpid(), number)
+    assert signal.getsignal(number) == before
+
+
+def test_a_run_outside_the_main_thread_leaves_signals_alone(tmp_path: Path, spans: Spans) -> None:
+    before, handlers = signal.getsignal(signal.SIGINT), []
+    spans.interrupt_at = lambda state: bool(handlers.append(signal.getsignal(signal.SIGINT)))
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            run(RECIPE.edited({"replicates": 1, "levels": 1}), tmp_path)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failures == []
+    assert set(handlers) == {before}
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+def test_deterministic_mode_is_on_within_alone(is_on: bool) -> None:
+    before = torch.are_deterministic_algorithms_enabled()
+    with pytest.raises(RuntimeError), deterministic_mode(is_on):
+        assert torch.are_deterministic_algorithms_enabled() == (is_on or before)
+        raise RuntimeError
+    assert torch.are_deterministic_algorithms_enabled() == before

@@ -1,0 +1,105 @@
+"""Runs in processes of their own: killed at random moments, and two at once on one store."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORDS = (
+    *("--model.name", "lenet-16", "--train.length", "600it", "--train.evaluate", "150it", "--rewind", "40it"),
+    *("--levels", "2", "--replicates", "2", "--deterministic", "--progress", "plain"),
+)
+
+DRIVER = """
+import sys
+from pathlib import Path
+import winnow.training.watch
+from winnow.cli import main
+from winnow.store import Store
+
+winnow.training.watch.SAVE_EVERY = 0.02
+stored, put_state = Path(sys.argv[1]), Store.put_state
+
+def noting(store, step, *rest, **named):
+    put_state(store, step, *rest, **named)
+    with stored.open("a") as file:
+        file.write(step.key + "\\n")
+
+Store.put_state = noting
+raise SystemExit(main(sys.argv[2:]))
+"""
+"""The command line, except that progress is saved fifty times a second and every stored state is noted in a file."""
+
+
+def started(store: Path, words: Sequence[str] = WORDS) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", DRIVER, str(store.with_suffix(".stored")), "run", "digits", *words, "--store", str(store)],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "WINNOW_DATA": str(store.parent / "data")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    """Wait for a run to end well; gives what it said on standard error."""
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    return said
+
+
+def results(store: Path) -> dict[str, dict[str, Any]]:
+    """What every manifest says, but for when and by what the result was made."""
+    manifests = [json.loads(path.read_text()) for path in store.glob("results/*/*/manifest.json")]
+    return {manifest["key"]: {name: manifest[name] for name in manifest if name != "made"} for manifest in manifests}
+
+
+@pytest.fixture(scope="module")
+def left_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    store = tmp_path_factory.mktemp("left alone") / "store"
+    finished(started(store))
+    return store
+
+
+def test_a_killed_run_ends_with_the_same_bits_as_one_left_alone(left_alone: Path, tmp_path: Path) -> None:
+    draw = random.Random(5)
+    store = tmp_path / "store"
+    kills = saved = 0
+    while kills < 4:
+        process = started(store)
+        assert process.stderr is not None
+        said = process.stderr.readline()  # it is at work from here on
+        assert "trainings to run" in said, f"it was done after {kills} kills: make the trainings longer"
+        time.sleep(draw.uniform(0.05, 0.6))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+        kills += 1
+        saved += any(store.glob("progress/*.progress"))
+    assert saved, "no training was interrupted on its way"
+    finished(started(store))
+    assert results(store) == results(left_alone)
+    assert len(results(store)) == 2 * (1 + 1 + 2 + 2 + 2)  # by replicate: rewind point, dense, masks, tickets, reinit
+    assert not list(store.glob("progress/*.progress"))
+
+
+def test_two_processes_on_one_store_share_the_work_and_train_nothing_twice(left_alone: Path, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    both = [started(store), started(store)]
+    for process in both:
+        finished(process)
+    assert results(store) == results(left_alone)
+    stored = Counter(store.with_suffix(".stored").read_text().split())
+    assert set(stored.values()) == {1}
+    assert len(stored) == 2 * (1 + 1 + 2 + 2)

@@ -1,0 +1,202 @@
+"""Engines: each gives the plain engine's numbers, and no lane notices its companions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from winnow.course import Noise, Updates
+from winnow.data import Resident
+from winnow.models import build, initialize, register
+from winnow.training import Batches, Plain, Stacked, State, choose, optimizer, train_
+
+CLASSES = 4
+
+
+@register("normed-for-engines")
+def normed(shape, classes):
+    """a convolution, batch norm and a linear layer."""
+    width = 6 * shape[1] * shape[2]
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(width, classes)
+    )
+
+
+def updates(**changes) -> Updates:
+    fields = {
+        "optimizer": "sgd",
+        "learning_rate": 0.02,
+        "momentum": 0.0,
+        "beta1": 0.9,
+        "beta2": 0.999,
+        "epsilon": 1e-8,
+        "weight_decay": 0.0,
+        "warmup": 0,
+        "drops": (),
+        "factor": 0.1,
+    }
+    return Updates(**(fields | changes))
+
+
+OPTIMIZERS = {
+    "momentum": updates(momentum=0.9),
+    "momentum and decay": updates(momentum=0.9, weight_decay=1e-3),
+    # With the usual epsilon, Adam turns a gradient that is zero but for rounding into a whole step.
+    "adam": updates(optimizer="adam", learning_rate=1e-3, epsilon=1e-4),
+    "adam and decay": updates(optimizer="adam", learning_rate=1e-3, epsilon=1e-4, weight_decay=1e-3),
+}
+
+
+def examples(shape) -> Resident:
+    stream = torch.Generator().manual_seed(5)
+    labels = torch.randint(0, CLASSES, (96,), generator=stream)
+    noise = torch.randint(0, 120, (96, *shape), dtype=torch.uint8, generator=stream)
+    return Resident(noise + 40 * labels[:, None, None, None].byte(), labels, mean=None, std=None, scale=255, device="cpu")
+
+
+def starting_states(name: str, shape, lanes: int, course: Updates, first: int = 0) -> list[State]:
+    network = build(name, shape, CLASSES)
+    names = [parameter for parameter, _ in network.named_parameters()]
+    values = [
+        initialize(network, "kaiming-normal", torch.Generator().manual_seed(lane)) for lane in range(first, first + lanes)
+    ]
+    return [State.of_values(value, names).with_slots(optimizer(course).slots) for value in values]
+
+
+def half_masks(state: State) -> dict[str, Tensor]:
+    """A mask of about half of each kernel, another for each lane; the state is masked with it."""
+    stream = torch.Generator().manual_seed(9)
+    kernels = {name: p for name, p in state.parameters.items() if p.ndim > 2 and name.endswith("weight")}
+    masks = {name: (torch.rand(p.shape, generator=stream) < 0.5).double() for name, p in kernels.items()}
+    for name, mask in masks.items():
+        state.parameters[name].mul_(mask)
+    return masks
+
+
+class InDouble:
+    """Batches in float64: fifty steps of a deep network would magnify float32's rounding beyond any tolerance."""
+
+    def __init__(self, batches: Batches) -> None:
+        self.batches = batches
+
+    def at(self, iteration: int) -> tuple[Tensor, Tensor]:
+        images, labels = self.batches.at(iteration)
+        return images.double(), labels
+
+
+def doubled(state: State) -> State:
+    for tensors in (state.parameters, state.buffers, *state.slots.values()):
+        for name, tensor in tensors.items():
+            tensors[name] = tensor.double() if tensor.is_floating_point() else tensor
+    return state
+
+
+def trained(engine, name, shape, states, course, *, replicates, iterations=50, augment=None, masked=True) -> State:
+    state = doubled(State.stacked(states, torch.device("cpu")))
+    noises = [Noise(seed=0, replicate=replicate) for replicate in replicates]
+    batches = InDouble(Batches(examples(shape), noises, 16, augment))
+    masks = half_masks(state) if masked else {}
+    train_(
+        state,
+        iterations,
+        batches=batches,
+        engine=engine(build(name, shape, CLASSES)),
+        optimizer=optimizer(course),
+        rate=lambda _: course.learning_rate,
+        masks=masks,
+    )
+    return state
+
+
+def assert_close(left: State, right: State, *, atol: float = 1e-9) -> None:
+    for name, values in (left.parameters | left.buffers).items():
+        torch.testing.assert_close(values, (right.parameters | right.buffers)[name], rtol=1e-9, atol=atol)
+    for slot, tensors in left.slots.items():
+        for name, values in tensors.items():
+            torch.testing.assert_close(values, right.slots[slot][name], rtol=1e-9, atol=atol)
+
+
+@pytest.mark.parametrize("course", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [
+        ("lenet-16-8", (1, 6, 6)),
+        ("conv-2", (3, 4, 4)),
+        ("normed-for-engines", (2, 5, 5)),
+        ("resnet-8-4", (3, 8, 8)),
+        ("vgg-11-2", (3, 16, 16)),
+    ],
+)
+def test_stacked_lanes_equal_plain_ones_over_fifty_steps(name, shape, course):
+    lanes, replicates, augment = 2, [0, 1], ("crop", "flip")
+    states = starting_states(name, shape, lanes, course)
+    plain = trained(Plain, name, shape, states, course, replicates=replicates, augment=augment)
+    stacked = trained(Stacked, name, shape, states, course, replicates=replicates, augment=augment)
+    assert_close(plain, stacked)
+
+
+@pytest.mark.parametrize("engine", [Plain, Stacked])
+def test_a_lanes_result_does_not_depend_on_its_companions(engine):
+    course, name, shape = OPTIMIZERS["adam"], "lenet-16-8", (1, 6, 6)
+    wanted = starting_states(name, shape, 1, course, first=7)
+    others = starting_states(name, shape, 2, course, first=20)
+    first = trained(engine, name, shape, [*wanted, *others], course, replicates=[7, 1, 2], masked=False)
+    second = trained(engine, name, shape, [others[1], *wanted], course, replicates=[4, 7], masked=False)
+    assert_close(first.lane(0), second.lane(1))
+
+
+@pytest.mark.parametrize("engine", [Plain, Stacked])
+def test_a_lane_that_diverges_leaves_the_others_bitwise_alone(engine):
+    course, name, shape = OPTIMIZERS["momentum"], "normed-for-engines", (2, 5, 5)
+    sound = starting_states(name, shape, 3, course)
+    spoiled = starting_states(name, shape, 3, course)
+    spoiled[1].parameters["4.weight"].fill_(float("nan"))
+    left = trained(engine, name, shape, sound, course, replicates=[0, 1, 2], masked=False)
+    right = trained(engine, name, shape, spoiled, course, replicates=[0, 1, 2], masked=False)
+    assert torch.isnan(right.parameters["4.weight"][1]).all()
+    for lane in (0, 2):
+        for tensor_name, values in left.lane(lane).values().items():
+            assert torch.equal(values, right.lane(lane).values()[tensor_name])
+
+
+@pytest.mark.parametrize(("name", "shape"), [("lenet-16-8", (1, 6, 6)), ("normed-for-engines", (2, 5, 5))])
+def test_both_engines_evaluate_alike(name, shape):
+    states = starting_states(name, shape, 3, OPTIMIZERS["adam"])
+    state, data = State.stacked(states, torch.device("cpu")), examples(shape)
+    index = torch.arange(len(data))
+    network = build(name, shape, CLASSES)
+    plain, stacked = (e(network).evaluate(state, data.images_at(index), data.labels_at(index)) for e in (Plain, Stacked))
+    torch.testing.assert_close(plain[0], stacked[0])
+    assert torch.equal(plain[1], stacked[1])
+
+
+def test_bfloat16_computes_layers_coarsely_and_keeps_weights_in_float32():
+    course, name, shape = OPTIMIZERS["momentum"], "lenet-16-8", (1, 6, 6)
+    state = State.stacked(starting_states(name, shape, 2, course), torch.device("cpu"))
+    network, data = build(name, shape, CLASSES), examples(shape)
+    index = torch.arange(32).reshape(2, 16)
+    images, labels = data.images_at(index), data.labels_at(index)
+    exact, _ = Plain(network).gradients(state, images, labels)
+    for engine in (Plain(network, "bfloat16"), Stacked(network, "bfloat16")):
+        coarse, gradients = engine.gradients(state, images, labels)
+        assert {gradient.dtype for gradient in gradients} == {torch.float32}
+        torch.testing.assert_close(coarse, exact, rtol=0.05, atol=0.05)
+        assert not torch.equal(coarse, exact)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "chosen"),
+    [
+        ("lenet-300-100", {}, ("stacked", 11)),
+        ("lenet-16", {}, ("stacked", 32)),
+        ("lenet-16", {"width": 3}, ("stacked", 3)),
+        ("lenet-16", {"engine": "plain"}, ("plain", 1)),
+        ("lenet-16", {"deterministic": True}, ("plain", 1)),
+        ("conv-2", {}, ("plain", 1)),
+        ("conv-2", {"engine": "stacked", "width": 4}, ("stacked", 4)),
+    ],
+)
+def test_the_engine_is_chosen_by_the_network_unless_asked_for(name, options, chosen):
+    choice = choose(build(name, (1, 28, 28), 10), torch.device("cpu"), **options)
+    assert (choice.name, choice.width) == chosen
