@@ -38,7 +38,9 @@ UPDATES = Updates(
 
 
 def network() -> nn.Sequential:
-    return nn.Sequential(nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10))
+    return nn.Sequential(
+        nn.Flatten(), nn.Linear(784, 300), nn.ReLU(), nn.Linear(300, 100), nn.ReLU(), nn.Linear(100, 10)
+    )
 
 
 def plain_loop(batches: Iterator[tuple[Tensor, Tensor]]) -> Callable[[int], None]:
@@ -74,7 +76,9 @@ def tight(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor, 
             yield images[index], labels[index]
 
 
-def winnow_loop(engine_of: type[Plain] | type[Stacked], lanes: int, data: Resident, batch: int) -> Callable[[int], None]:
+def winnow_loop(
+    engine_of: type[Plain] | type[Stacked], lanes: int, data: Resident, batch: int
+) -> Callable[[int], None]:
     """Winnow's own loop, as the executor calls it."""
     module = build("lenet-300-100", SHAPE, CLASSES)
     names = [name for name, _ in module.named_parameters()]
@@ -127,7 +131,8 @@ def main() -> None:
 
     counts = {name: max(5, options.iterations // lanes) for name, (_, lanes) in loops.items()}
     medians = alternate(
-        {name: (lambda run=run, name=name: run(counts[name])) for name, (run, _) in loops.items()}, rounds=options.rounds
+        {name: (lambda run=run, name=name: run(counts[name])) for name, (run, _) in loops.items()},
+        rounds=options.rounds,
     )
     limit = flops(options.batch) / matrix_product_rate()
     base = medians["PyTorch, DataLoader over tensors"] / counts["PyTorch, DataLoader over tensors"]

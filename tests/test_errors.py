@@ -18,7 +18,9 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
             depth = len(found["branches"]) // 4
             path[depth:] = [found["name"]]
             drawn[found["name"]] = path[depth - 1] if depth else "Exception"
-    classes = {name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__}
+    classes = {
+        name: kind for name, kind in inspect.getmembers(errors, inspect.isclass) if kind.__module__ == errors.__name__
+    }
     assert drawn == {name: kind.__bases__[0].__name__ for name, kind in classes.items()}
 
 
@@ -30,7 +32,10 @@ def test_every_error_says_what_it_is_for() -> None:
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("fasion-mnist", "unknown data set 'fasion-mnist'. Did you mean 'fashion-mnist'?\nValid: cifar10, fashion-mnist, mnist."),
+        (
+            "fasion-mnist",
+            "unknown data set 'fasion-mnist'. Did you mean 'fashion-mnist'?\nValid: cifar10, fashion-mnist, mnist.",
+        ),
         ("mist", "unknown data set 'mist'. Did you mean 'mnist'?\nValid: cifar10, fashion-mnist, mnist."),
         ("zzz", "unknown data set 'zzz'.\nValid: cifar10, fashion-mnist, mnist."),
         ("", "unknown data set ''.\nValid: cifar10, fashion-mnist, mnist."),

@@ -25,7 +25,9 @@ def test_any_seed_gives_one_that_pytorch_takes(seed: int, replicate: int, role: 
 
 
 def test_a_stream_is_the_same_every_time_and_in_every_version() -> None:
-    assert derive(0, 0, "init", 0) == 2_392_801_925_157_281_500  # b2sum of "winnow/0/0/init/0"; stored results depend on it
+    assert (
+        derive(0, 0, "init", 0) == 2_392_801_925_157_281_500
+    )  # b2sum of "winnow/0/0/init/0"; stored results depend on it
 
 
 def test_neighbouring_replicates_draw_unlike_numbers() -> None:

@@ -116,7 +116,7 @@ def test_a_step_built_again_is_the_same_step() -> None:
     )
     assert again == DENSE
     assert {again: "found"}[DENSE] == "found"
-    assert DENSE != DENSE.key
+    assert DENSE.key != DENSE
 
 
 def test_steps_of_different_kinds_with_like_fields_differ() -> None:

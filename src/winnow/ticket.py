@@ -42,6 +42,9 @@ class Ticket:
     provenance: Mapping[str, Any]
     """The recipe, the replicate, the level, k and the keys of the steps it came from."""
 
+    def __post_init__(self) -> None:
+        self.mask.check_fits(self.state)
+
     def apply_(self, network: nn.Module) -> None:
         """Load the rewind point into a network and set its pruned weights to zero.
 

@@ -15,7 +15,10 @@ from .conftest import TINY, Winnow
     "words, sentence",
     [
         (["digitz"], "unknown recipe 'digitz'. Did you mean 'digits'?"),
-        (["nowhere.toml"], "no recipe file 'nowhere.toml'. `winnow show digits > nowhere.toml` makes one to start from."),
+        (
+            ["nowhere.toml"],
+            "no recipe file 'nowhere.toml'. `winnow show digits > nowhere.toml` makes one to start from.",
+        ),
         (["digits", "--data.name", "minst"], "unknown data set 'minst'. Did you mean 'mnist'?"),
         (["digits", "--model.name", "lenett-16"], "unknown network 'lenett'. Did you mean 'lenet'?"),
         (["digits", "--control", "renit"], "unknown control 'renit'. Did you mean 'reinit'?"),

@@ -9,7 +9,9 @@ from .conftest import Winnow
 
 
 @pytest.mark.parametrize("words, code", [((), 2), (("--help",), 0), (("-h",), 0), (("help",), 0)])
-def test_without_a_command_and_with_help_it_tells_all_commands(words: tuple[str, ...], code: int, winnow: Winnow) -> None:
+def test_without_a_command_and_with_help_it_tells_all_commands(
+    words: tuple[str, ...], code: int, winnow: Winnow
+) -> None:
     said = winnow(*words)
     assert said.code == code
     assert all(f"\n  {name} " in said.out for name in COMMANDS)

@@ -15,7 +15,9 @@ def test_the_tidy_table_is_the_same_in_every_format(winnow: Winnow, finished: Pa
     assert (csv.code, csv.err) == (0, "")
     table = pd.read_csv(io.StringIO(csv.out))
     assert list(table.columns) == COLUMNS
-    as_json = pd.read_json(io.StringIO(winnow("results", "--store", finished, "--format", "json").out), precise_float=True)
+    as_json = pd.read_json(
+        io.StringIO(winnow("results", "--store", finished, "--format", "json").out), precise_float=True
+    )
     pd.testing.assert_frame_equal(table, as_json, rtol=1e-14, check_dtype=False)
     out = tmp_path / "results.parquet"
     assert winnow("results", "--store", finished, "--format", "parquet", "--out", out).code == 0

@@ -62,7 +62,9 @@ def test_show_makes_a_manifest_readable_by_a_unique_beginning_of_its_key(winnow:
 
 
 @pytest.mark.parametrize("beginning", ["", "xyz"])
-def test_a_key_of_several_results_or_none_is_an_error_that_helps(beginning: str, winnow: Winnow, finished: Path) -> None:
+def test_a_key_of_several_results_or_none_is_an_error_that_helps(
+    beginning: str, winnow: Winnow, finished: Path
+) -> None:
     said = winnow("store", "show", beginning, "--store", finished)
     assert said.code == 1
     if beginning:
@@ -146,7 +148,9 @@ def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: 
     assert winnow("store", "verify", "--store", finished).code == 0
 
 
-def test_gc_leaves_what_another_process_holds_or_will_go_on_with(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
+    winnow: Winnow, finished: Path, tmp_path: Path
+) -> None:
     aged(finished)
     held = finished / "progress" / f"{'0' * 40}.progress"
     held.parent.mkdir(exist_ok=True)

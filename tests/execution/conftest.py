@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -116,15 +116,21 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Spans:
     return found
 
 
+@pytest.fixture
+def seconds() -> float:
+    """How long a test may take."""
+    return 10
+
+
 @pytest.fixture(autouse=True)
-def time_limit() -> Iterator[None]:
+def time_limit(seconds: float) -> Iterator[None]:
     """An executor that never ends fails its test."""
 
     def give_up(number: int, frame: FrameType | None) -> None:
-        raise TimeoutError("the executor goes round in circles")
+        pytest.fail(f"not done in {seconds} s: it goes round in circles")  # no Exception, which others would catch
 
     before = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, 30)
+    signal.setitimer(signal.ITIMER_REAL, seconds, 1)
     yield
     signal.setitimer(signal.ITIMER_REAL, 0)
     signal.signal(signal.SIGALRM, before)
@@ -141,9 +147,7 @@ def planned(recipe: Recipe, root: Path, keep: Any = "weights") -> Plan:
 
 def ticket(experiment: Experiment, level: int, replicate: int = 0, control: str = "ticket") -> Train:
     [found] = [
-        row.trained
-        for row in experiment.rows
-        if (row.level, row.replicate, row.control) == (level, replicate, control)
+        row.trained for row in experiment.rows if (row.level, row.replicate, row.control) == (level, replicate, control)
     ]
     return found
 

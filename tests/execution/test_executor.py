@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,10 @@ import torch
 
 from tests.execution.conftest import RECIPE, Record, Spans, assert_same_results, planned, run, ticket
 from winnow.execution.executor import Executor
+from winnow.execution.training import initial_state
 from winnow.experiments import imp
-from winnow.recipes import to_toml
-from winnow.steps import Content, Init, Prune, Step, Train
-from winnow.store import Store
-from winnow.training import State
+from winnow.steps import Content, Init, Step, Train
+from winnow.store import Making, Store
 
 EXPERIMENT = imp(RECIPE)
 
@@ -161,9 +158,6 @@ def test_a_lane_that_diverges_disturbs_none_of_those_beside_it(tmp_path: Path, e
     run(recipe, tmp_path / "alone", engine=engine, width=1)
 
     store = Store(tmp_path / "together")
-    from winnow.execution.training import initial_state
-    from winnow.store import Making
-
     broken = experiment.rewind_points[1]
     assert isinstance(broken, Init)
     state = initial_state(broken, store)
@@ -267,75 +261,6 @@ def test_damage_that_nobody_reads_is_left_alone(root: Path, spans: Spans) -> Non
     flip(folder(root, ticket(EXPERIMENT, 1)) / "state.safetensors")
     run(RECIPE.edited({"levels": 3}), root)
     assert not (root / "corrupt").exists()
-
-
-# Processes beside each other
-
-BESIDE = """
-import sys
-import torch
-from pathlib import Path
-torch.set_num_threads(1)
-from winnow.execution.executor import Executor
-from winnow.execution.reporting import Silent
-from winnow.execution.training import Trainer
-from winnow.experiments import imp
-from winnow.recipes import from_toml
-from winnow.store import Store
-
-run = Trainer.run
-def told(self, batch):
-    for lane in batch:
-        print(lane.trajectory, flush=True)
-    run(self, batch)
-Trainer.run = told
-
-print("ready", flush=True)
-sys.stdin.readline()
-plan = Executor(Store(sys.argv[1]), width=int(sys.argv[2])).run(imp(from_toml(Path(sys.argv[3]).read_text())).targets("last"))
-assert not (plan.missing or plan.failed or plan.blocked)
-"""
-
-
-@pytest.mark.parametrize("width, deterministic", [(1, True), (2, False)])
-def test_two_processes_on_one_store_both_succeed_and_train_nothing_twice(
-    tmp_path: Path, width: int, deterministic: bool
-) -> None:
-    recipe = RECIPE.edited(
-        {
-            "model.name": "lenet-16",
-            "replicates": 4,
-            "train.length": "80it",
-            "control": ["reinit"],
-            "deterministic": deterministic,
-        }
-    )
-    (tmp_path / "recipe.toml").write_text(to_toml(recipe))
-    command = [sys.executable, "-c", BESIDE, tmp_path / "store", str(width), tmp_path / "recipe.toml"]
-    pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with (
-        subprocess.Popen(command, text=True, **pipes) as first,
-        subprocess.Popen(command, text=True, **pipes) as second,
-    ):
-        processes = (first, second)
-        assert [process.stdout and process.stdout.readline() for process in processes] == ["ready\n"] * 2
-        for process in processes:
-            assert process.stdin is not None
-            process.stdin.write("\n")
-            process.stdin.flush()
-        answers = [process.communicate() for process in processes]
-    assert [error for _, error in answers] == ["", ""]
-    assert [process.returncode for process in processes] == [0, 0]
-    trained = [set(output.split()) for output, _ in answers]
-    experiment = imp(recipe)
-    assert trained[0] | trained[1] == {row.trained.trajectory for row in experiment.rows}
-    assert not trained[0] & trained[1]
-    assert sum(len(output.split()) for output, _ in answers) == len(experiment.rows)
-    assert planned(recipe, tmp_path / "store", "last").missing == {}
-    if deterministic:
-        run(recipe, tmp_path / "alone", keep="last")
-        for row in experiment.rows:
-            assert Store(tmp_path / "store").curve(row.trained) == Store(tmp_path / "alone").curve(row.trained)
 
 
 def test_a_result_that_another_process_has_made_meanwhile_is_not_made_again(

@@ -9,7 +9,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.execution.conftest import EVALUATE, LENGTH, PER_EPOCH, RECIPE, REWIND, Spans, assert_same_bits, run, tensors, ticket
+from tests.execution.conftest import (
+    EVALUATE,
+    LENGTH,
+    PER_EPOCH,
+    RECIPE,
+    REWIND,
+    Spans,
+    assert_same_bits,
+    run,
+    tensors,
+    ticket,
+)
 from winnow import data
 from winnow.experiments import imp
 from winnow.models import build, initialize

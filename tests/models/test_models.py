@@ -40,7 +40,8 @@ def test_the_weight_counts_in_the_docstring_of_conv_are_true(name: str, total: i
 
 
 @pytest.mark.parametrize(
-    "name, shape, classes", [("lenet-300-100", MNIST, 10), ("lenet-4", DIGITS, 3), ("conv-2", CIFAR, 10), ("conv-6", DIGITS, 7)]
+    "name, shape, classes",
+    [("lenet-300-100", MNIST, 10), ("lenet-4", DIGITS, 3), ("conv-2", CIFAR, 10), ("conv-6", DIGITS, 7)],
 )
 def test_a_network_gives_one_logit_for_each_class(name: str, shape: tuple[int, int, int], classes: int) -> None:
     network = build(name, shape, classes)

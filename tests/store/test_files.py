@@ -94,7 +94,7 @@ def test_a_file_that_cannot_be_written_leaves_what_was_there(
 )
 def test_a_file_in_the_way_of_a_folder_is_told(tmp_path: Path, write: Callable[[Path], None]) -> None:
     (tmp_path / "way").write_bytes(b"")
-    with pytest.raises(StoreError, match="Something that is not a folder is in the way. Move it, or choose another"):
+    with pytest.raises(StoreError, match=r"Something that is not a folder is in the way. Move it, or choose another"):
         write(tmp_path / "way" / "a")
 
 

@@ -179,7 +179,11 @@ def flip(path: Path) -> None:
 DAMAGES: list[tuple[str, Callable[[Path], Any], str]] = [
     ("state.safetensors", flip, "state.safetensors is missing or does not have the checksum in its manifest"),
     ("state.safetensors", lambda path: path.unlink(), "state.safetensors is missing"),
-    ("state.safetensors", lambda path: path.write_bytes(path.read_bytes()[:-1]), "state.safetensors is missing or does"),
+    (
+        "state.safetensors",
+        lambda path: path.write_bytes(path.read_bytes()[:-1]),
+        "state.safetensors is missing or does",
+    ),
     ("state.safetensors", lambda path: path.write_bytes(b""), "state.safetensors is missing or does not have"),
     ("manifest.json", lambda path: path.write_bytes(b""), "its manifest cannot be read"),
     ("manifest.json", lambda path: path.write_bytes(b"[]"), "its manifest cannot be read"),
@@ -219,7 +223,7 @@ def test_damage_to_metrics_and_masks_is_found_too(store: Store) -> None:
 def test_a_damaged_state_is_not_given_a_new_checksum_when_it_is_reduced(store: Store) -> None:
     put(store)
     flip(folder(store, TRAIN) / "state.safetensors")
-    with pytest.raises(CorruptResult, match="state.safetensors"):
+    with pytest.raises(CorruptResult, match=r"state.safetensors"):
         store.reduce(TRAIN.key, Content.WEIGHTS)
 
 

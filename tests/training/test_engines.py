@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from winnow.course import Noise, Updates
 from winnow.data import Resident
+from winnow.errors import RecipeError
 from winnow.models import build, initialize, register
-from winnow.training import Batches, Plain, Stacked, State, choose, optimizer, train_
+from winnow.training import Batches, Perceptron, Plain, Stacked, State, choose, optimizer, train_
 
 CLASSES = 4
 
@@ -19,7 +20,11 @@ def normed(shape, classes):
     """a convolution, batch norm and a linear layer."""
     width = 6 * shape[1] * shape[2]
     return nn.Sequential(
-        nn.Conv2d(shape[0], 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Linear(width, classes)
+        nn.Conv2d(shape[0], 6, 3, padding=1, bias=False),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.Flatten(),
+        nn.Linear(width, classes),
     )
 
 
@@ -52,23 +57,26 @@ def examples(shape) -> Resident:
     stream = torch.Generator().manual_seed(5)
     labels = torch.randint(0, CLASSES, (96,), generator=stream)
     noise = torch.randint(0, 120, (96, *shape), dtype=torch.uint8, generator=stream)
-    return Resident(noise + 40 * labels[:, None, None, None].byte(), labels, mean=None, std=None, scale=255, device="cpu")
+    return Resident(
+        noise + 40 * labels[:, None, None, None].byte(), labels, mean=None, std=None, scale=255, device="cpu"
+    )
 
 
 def starting_states(name: str, shape, lanes: int, course: Updates, first: int = 0) -> list[State]:
     network = build(name, shape, CLASSES)
     names = [parameter for parameter, _ in network.named_parameters()]
     values = [
-        initialize(network, "kaiming-normal", torch.Generator().manual_seed(lane)) for lane in range(first, first + lanes)
+        initialize(network, "kaiming-normal", torch.Generator().manual_seed(lane))
+        for lane in range(first, first + lanes)
     ]
     return [State.of_values(value, names).with_slots(optimizer(course).slots) for value in values]
 
 
-def half_masks(state: State) -> dict[str, Tensor]:
-    """A mask of about half of each kernel, another for each lane; the state is masked with it."""
+def drawn_masks(state: State, density: float) -> dict[str, Tensor]:
+    """A mask of about that density for each kernel, another for each lane; the state is masked with it."""
     stream = torch.Generator().manual_seed(9)
     kernels = {name: p for name, p in state.parameters.items() if p.ndim > 2 and name.endswith("weight")}
-    masks = {name: (torch.rand(p.shape, generator=stream) < 0.5).double() for name, p in kernels.items()}
+    masks = {name: (torch.rand(p.shape, generator=stream) < density).double() for name, p in kernels.items()}
     for name, mask in masks.items():
         state.parameters[name].mul_(mask)
     return masks
@@ -92,21 +100,24 @@ def doubled(state: State) -> State:
     return state
 
 
-def trained(engine, name, shape, states, course, *, replicates, iterations=50, augment=None, masked=True) -> State:
+def trained(engine, name, shape, states, course, *, replicates, iterations=50, augment=None, density=0.5) -> State:
     state = doubled(State.stacked(states, torch.device("cpu")))
     noises = [Noise(seed=0, replicate=replicate) for replicate in replicates]
     batches = InDouble(Batches(examples(shape), noises, 16, augment))
-    masks = half_masks(state) if masked else {}
+    masks = drawn_masks(state, density) if density < 1 else {}
+    module = build(name, shape, CLASSES)
+    made = Perceptron(module, masks) if engine is Perceptron else engine(module)
+    state, masks = made.enter(state, masks)
     train_(
         state,
         iterations,
         batches=batches,
-        engine=engine(build(name, shape, CLASSES)),
+        engine=made,
         optimizer=optimizer(course),
         rate=lambda _: course.learning_rate,
         masks=masks,
     )
-    return state
+    return made.leave(state)
 
 
 def assert_close(left: State, right: State, *, atol: float = 1e-9) -> None:
@@ -136,13 +147,52 @@ def test_stacked_lanes_equal_plain_ones_over_fifty_steps(name, shape, course):
     assert_close(plain, stacked)
 
 
-@pytest.mark.parametrize("engine", [Plain, Stacked])
+@pytest.mark.parametrize("course", OPTIMIZERS.values(), ids=OPTIMIZERS.keys())
+@pytest.mark.parametrize("density", [1.0, 0.5, 0.08])
+def test_the_perceptron_engine_equals_the_plain_one_over_fifty_steps(course, density):
+    name, shape = "lenet-16-8", (1, 6, 6)
+    states = starting_states(name, shape, 3, course)
+    plain, perceptron = (
+        trained(engine, name, shape, states, course, replicates=[0, 1, 2], density=density)
+        for engine in (Plain, Perceptron)
+    )
+    assert_close(plain, perceptron)
+
+
+def test_sparse_layers_give_pruned_weights_back_as_exact_zeros():
+    course, name, shape = OPTIMIZERS["adam and decay"], "lenet-16-8", (1, 6, 6)
+    states = starting_states(name, shape, 2, course)
+    state = trained(Perceptron, name, shape, states, course, replicates=[0, 1], density=0.08)
+    masks = drawn_masks(doubled(State.stacked(states, torch.device("cpu"))), 0.08)
+    for kernel, mask in masks.items():
+        for tensors in (state.parameters, *state.slots.values()):
+            assert not tensors[kernel][mask == 0].any()
+            assert tensors[kernel][mask == 1].any()
+
+
+def test_a_layer_without_a_single_weight_left_in_a_lane_is_trained_all_the_same():
+    course, name, shape = OPTIMIZERS["momentum"], "lenet-16-8", (1, 6, 6)
+    states = starting_states(name, shape, 2, course)
+    state = doubled(State.stacked(states, torch.device("cpu")))
+    network = build(name, shape, CLASSES)
+    masks = {"fc1.weight": torch.zeros_like(state.parameters["fc1.weight"])}
+    masks["fc1.weight"][1, 3, 4] = 1.0
+    state.parameters["fc1.weight"].mul_(masks["fc1.weight"])
+    images, labels = examples(shape).images_at(torch.arange(20).reshape(2, 10)).double(), torch.zeros(2, 10).long()
+    engine = Perceptron(network, masks)
+    packed, _ = engine.enter(state, masks)
+    losses, _ = engine.gradients(packed, images, labels)
+    expected, _ = Plain(network).gradients(state, images, labels)
+    torch.testing.assert_close(losses, expected)
+
+
+@pytest.mark.parametrize("engine", [Plain, Stacked, Perceptron])
 def test_a_lanes_result_does_not_depend_on_its_companions(engine):
     course, name, shape = OPTIMIZERS["adam"], "lenet-16-8", (1, 6, 6)
     wanted = starting_states(name, shape, 1, course, first=7)
     others = starting_states(name, shape, 2, course, first=20)
-    first = trained(engine, name, shape, [*wanted, *others], course, replicates=[7, 1, 2], masked=False)
-    second = trained(engine, name, shape, [others[1], *wanted], course, replicates=[4, 7], masked=False)
+    first = trained(engine, name, shape, [*wanted, *others], course, replicates=[7, 1, 2], density=1.0)
+    second = trained(engine, name, shape, [others[1], *wanted], course, replicates=[4, 7], density=1.0)
     assert_close(first.lane(0), second.lane(1))
 
 
@@ -152,8 +202,8 @@ def test_a_lane_that_diverges_leaves_the_others_bitwise_alone(engine):
     sound = starting_states(name, shape, 3, course)
     spoiled = starting_states(name, shape, 3, course)
     spoiled[1].parameters["4.weight"].fill_(float("nan"))
-    left = trained(engine, name, shape, sound, course, replicates=[0, 1, 2], masked=False)
-    right = trained(engine, name, shape, spoiled, course, replicates=[0, 1, 2], masked=False)
+    left = trained(engine, name, shape, sound, course, replicates=[0, 1, 2], density=1.0)
+    right = trained(engine, name, shape, spoiled, course, replicates=[0, 1, 2], density=1.0)
     assert torch.isnan(right.parameters["4.weight"][1]).all()
     for lane in (0, 2):
         for tensor_name, values in left.lane(lane).values().items():
@@ -161,12 +211,14 @@ def test_a_lane_that_diverges_leaves_the_others_bitwise_alone(engine):
 
 
 @pytest.mark.parametrize(("name", "shape"), [("lenet-16-8", (1, 6, 6)), ("normed-for-engines", (2, 5, 5))])
-def test_both_engines_evaluate_alike(name, shape):
+def test_engines_evaluate_alike(name, shape):
     states = starting_states(name, shape, 3, OPTIMIZERS["adam"])
     state, data = State.stacked(states, torch.device("cpu")), examples(shape)
     index = torch.arange(len(data))
     network = build(name, shape, CLASSES)
-    plain, stacked = (e(network).evaluate(state, data.images_at(index), data.labels_at(index)) for e in (Plain, Stacked))
+    plain, stacked = (
+        e(network).evaluate(state, data.images_at(index), data.labels_at(index)) for e in (Plain, Stacked)
+    )
     torch.testing.assert_close(plain[0], stacked[0])
     assert torch.equal(plain[1], stacked[1])
 
@@ -185,12 +237,19 @@ def test_bfloat16_computes_layers_coarsely_and_keeps_weights_in_float32():
         assert not torch.equal(coarse, exact)
 
 
+def test_an_engine_that_cannot_train_the_network_is_refused():
+    with pytest.raises(RecipeError, match="'perceptron' cannot train this network: it is not a sequence"):
+        choose(build("conv-2", (1, 28, 28), 10), torch.device("cpu"), engine="perceptron")
+
+
 @pytest.mark.parametrize(
     ("name", "options", "chosen"),
     [
-        ("lenet-300-100", {}, ("stacked", 11)),
-        ("lenet-16", {}, ("stacked", 32)),
-        ("lenet-16", {"width": 3}, ("stacked", 3)),
+        ("lenet-300-100", {}, ("perceptron", 11)),
+        ("lenet-16", {}, ("perceptron", 32)),
+        ("lenet-16", {"width": 3}, ("perceptron", 3)),
+        ("lenet-16", {"precision": "bfloat16"}, ("stacked", 32)),
+        ("lenet-16", {"engine": "stacked"}, ("stacked", 32)),
         ("lenet-16", {"engine": "plain"}, ("plain", 1)),
         ("lenet-16", {"deterministic": True}, ("plain", 1)),
         ("conv-2", {}, ("plain", 1)),

@@ -43,7 +43,9 @@ def small() -> nn.Module:
     """Convolution, batch norm and a linear layer: every kind of parameter and buffer."""
     return nn.Sequential(
         OrderedDict(
-            conv=nn.Conv2d(1, 4, 3, bias=False),  # batch norm cancels a bias, and Adam would magnify its rounding errors
+            conv=nn.Conv2d(
+                1, 4, 3, bias=False
+            ),  # batch norm cancels a bias, and Adam would magnify its rounding errors
             norm=nn.BatchNorm2d(4),
             relu=nn.ReLU(),
             flatten=nn.Flatten(),

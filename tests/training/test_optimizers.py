@@ -91,7 +91,9 @@ def test_a_pruned_weight_and_its_buffers_are_exactly_zero_after_every_update(upd
     ours = optimizer(updates)
     slots = {slot: [torch.zeros(2, 50)] for slot in ours.slots}
     for step in range(60):
-        gradients = [torch.randn(2, 50, generator=stream) * 10**step if step < 9 else torch.randn(2, 50, generator=stream)]
+        gradients = [
+            torch.randn(2, 50, generator=stream) * 10**step if step < 9 else torch.randn(2, 50, generator=stream)
+        ]
         gradients[0].mul_(kept)
         ours.update_(parameters, gradients, slots, 0.05, step)
         for tensor in (parameters[0], *(slot[0] for slot in slots.values())):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -33,7 +34,10 @@ VGG_19 = replace(CONSTANT, drops=(80 * 703, 120 * 703), warmup=10_000)
             RESNET_18_WARMUP,
             {0: 0.03 / 20_000, 1: 0.06 / 20_000, 9_999: 0.015, 19_999: 0.03, 20_000: 0.003, 25_000: 0.0003},
         ),
-        (VGG_19, {0: 1e-5, 4_999: 0.05, 9_998: 0.09999, 9_999: 0.1, 10_000: 0.1, 56_239: 0.1, 56_240: 0.01, 84_360: 1e-3}),
+        (
+            VGG_19,
+            {0: 1e-5, 4_999: 0.05, 9_998: 0.09999, 9_999: 0.1, 10_000: 0.1, 56_239: 0.1, 56_240: 0.01, 84_360: 1e-3},
+        ),
         (replace(CONSTANT, warmup=1), {0: 0.1, 1: 0.1}),
         (replace(CONSTANT, warmup=4, drops=(2,)), {0: 0.025, 1: 0.05, 2: 0.0075, 3: 0.01, 4: 0.01}),  # a drop in warmup
         (replace(CONSTANT, drops=(0,)), {0: 0.01}),
@@ -49,5 +53,5 @@ def test_the_learning_rate_is_that_of_the_schedule_at_every_iteration(
 def test_no_iteration_of_warmup_trains_at_zero_and_each_trains_faster_than_the_one_before() -> None:
     rates = [learning_rate(VGG_19, iteration) for iteration in range(VGG_19.warmup + 1)]
     assert rates[0] > 0
-    assert all(later > earlier for earlier, later in zip(rates[:9_999], rates[1:10_000], strict=True))
+    assert all(later > earlier for earlier, later in pairwise(rates[:10_000]))
     assert rates[10_000] == rates[9_999] == 0.1

@@ -46,10 +46,11 @@ class Interruption:
 @contextmanager
 def deterministic_mode(is_on: bool) -> Generator[None]:
     """Within, PyTorch computes the same bits every time, on one machine with the same number of threads."""
-    before = torch.are_deterministic_algorithms_enabled()
+    before = torch.get_deterministic_debug_mode()
     if is_on:
-        torch.use_deterministic_algorithms(True)
+        # The same switch as use_deterministic_algorithms, which would first import the compiler, for seconds.
+        torch.set_deterministic_debug_mode("error")
     try:
         yield
     finally:
-        torch.use_deterministic_algorithms(before)
+        torch.set_deterministic_debug_mode(before)

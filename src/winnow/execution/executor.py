@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
 
@@ -21,7 +20,7 @@ from winnow.pruning import Mask, prunable_layers, prune
 from winnow.pruning.scores import named_score
 from winnow.steps import Content, Init, Prune, Step, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import Choice, choose
+from winnow.training import Choice, EngineName, choose
 
 Targets = Mapping[Step, Content]
 """The steps whose results are wanted, and how much of each is to be kept."""
@@ -56,7 +55,7 @@ class Executor:
     store: Store
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     reporter: Reporter = field(default_factory=Silent)
-    engine: Literal["auto", "plain", "stacked"] = "auto"
+    engine: EngineName = "auto"
     """Which engine trains; auto for what suits the network and the device."""
 
     width: int | None = None
@@ -171,7 +170,14 @@ class Executor:
         if step.course.network not in self._choices:
             network = step.course.network
             module = build(network.name, network.shape, network.classes)
-            chosen = choose(module, self.device, deterministic=step.deterministic, engine=self.engine, width=self.width)
+            chosen = choose(
+                module,
+                self.device,
+                precision=step.course.precision,
+                deterministic=step.deterministic,
+                engine=self.engine,
+                width=self.width,
+            )
             self._choices[network] = chosen
             self.reporter.noted(f"engine {chosen.name}: {chosen.reason}")
         return self._choices[step.course.network]

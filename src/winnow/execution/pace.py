@@ -59,9 +59,9 @@ def _is_alike(manifest: Manifest, step: Train) -> bool:
 def _timed(step: Train, device: torch.device, lanes: int) -> float:
     course = step.course
     network = build(course.network.name, course.network.shape, course.network.classes)
-    choice = choose(network, device, deterministic=step.deterministic)
+    choice = choose(network, device, precision=course.precision, deterministic=step.deterministic)
     lanes = max(1, min(lanes, choice.width))
-    engine, updates = choice.build(network, lanes, course.precision), optimizer(course.updates)
+    engine, updates = choice.build(network, lanes, {}, course.precision), optimizer(course.updates)
 
     stream = torch.Generator().manual_seed(0)
     values = initialize(network, course.network.init, stream)

@@ -25,10 +25,10 @@ from winnow.store import Store
 from winnow.store.experiments import identity, record
 from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
+from winnow.training import EngineName
 from winnow.training.state import State
 
 Device = Literal["auto", "cpu", "cuda"]
-EngineName = Literal["auto", "plain", "stacked"]
 
 
 @dataclass(frozen=True)

@@ -113,10 +113,6 @@ class _Batch:
         step = started[0].lane.last
         self.course: Course = step.course
         self.start = step.start
-        network = self.course.network
-        self.engine = trainer.choice.build(
-            build(network.name, network.shape, network.classes), len(started), self.course.precision
-        )
         self.optimizer = optimizer(self.course.updates)
         with trainer.profile.part("data"):
             self.examples = splits(self.course.examples, trainer.device)
@@ -124,9 +120,13 @@ class _Batch:
 
     def run(self) -> None:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
+        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
+        network = self.course.network
+        module = build(network.name, network.shape, network.classes)
+        self.engine = self.trainer.choice.build(module, state.lanes, masks, self.course.precision)
+        state, masks = self.engine.enter(state, masks)
         noises = [lane.lane.last.noise for lane in self.started]
         batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
-        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
             self._evaluate(state, torch.empty(len(self.started), 0))
@@ -170,6 +170,7 @@ class _Batch:
 
     def _store(self, state: State) -> None:
         """Store the results due at this iteration, and drop from the curves what is not on the grid."""
+        state = self.engine.leave(state)
         for number, lane in self._alive():
             for step in lane.lane.steps:
                 if step.stop == state.iteration:
@@ -183,7 +184,7 @@ class _Batch:
 
     def _save(self, state: State) -> None:
         with self.trainer.profile.part("store"):
-            self._save_lanes(state)
+            self._save_lanes(self.engine.leave(state))
 
     def _save_lanes(self, state: State) -> None:
         for number, lane in self._alive():

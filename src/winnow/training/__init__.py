@@ -1,10 +1,12 @@
 """Training: one loop, the engines that compute its gradients, the optimizers, the schedule and the metrics."""
 
 from winnow.training.batches import Batches
-from winnow.training.engines import Choice, Engine, Plain, Stacked, choose
+from winnow.training.choice import Choice, EngineName, choose
+from winnow.training.engines import Engine, Plain, Stacked
 from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
 from winnow.training.optimizers import optimizer
+from winnow.training.perceptron import Perceptron
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
 
@@ -13,7 +15,9 @@ __all__ = [
     "Choice",
     "Curve",
     "Engine",
+    "EngineName",
     "Observer",
+    "Perceptron",
     "Plain",
     "Stacked",
     "State",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
@@ -14,12 +14,22 @@ from torch.func import functional_call, vmap
 from winnow.training.laned import LanedLinear
 from winnow.training.state import State
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 Precision = Literal["bfloat16"] | None
 """In what layers compute; None is float32."""
 
 
 class Engine(Protocol):
     """Gradients and evaluation of all lanes of a state."""
+
+    def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
+        """A state in the form in which this engine trains it, and the masks that gradients then need."""
+        ...
+
+    def leave(self, state: State) -> State:
+        """A state back in its own form."""
+        ...
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The lanes' mean losses, (lanes,), and the gradient of every parameter, each (lanes, *shape).
@@ -36,13 +46,25 @@ class Engine(Protocol):
         ...
 
 
-class Plain:
+class Whole:
+    """An engine that trains states in the form they have."""
+
+    def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
+        """See Engine."""
+        return state, masks
+
+    def leave(self, state: State) -> State:
+        """See Engine."""
+        return state
+
+
+class Plain(Whole):
     """One lane after the other, eagerly: the reference that other engines are checked against."""
 
     def __init__(self, network: nn.Module, precision: Precision = None) -> None:
         self.network = network
         self.precision: Precision = precision
-        self.has_convolutions = any(isinstance(module, _CONVOLUTIONS) for module in network.modules())
+        self.has_convolutions = any(isinstance(module, CONVOLUTIONS) for module in network.modules())
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
@@ -79,7 +101,7 @@ class Plain:
             return _at_least_float32(functional_call(self.network, parameters | buffers, (images,)))
 
 
-class Stacked:
+class Stacked(Whole):
     """All lanes in one batched computation: each layer is one product over (lanes, ...)."""
 
     def __init__(self, network: nn.Module, precision: Precision = None) -> None:
@@ -124,49 +146,3 @@ def computing_in(precision: Precision, device: torch.device) -> AbstractContextM
     if precision is None:
         return nullcontext()
     return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """An engine for a network on a device, how many lanes it takes at once, and why."""
-
-    name: Literal["plain", "stacked"]
-    width: int
-    reason: str
-
-    def build(self, network: nn.Module, lanes: int, precision: Precision = None) -> Engine:
-        """The engine, for a batch of so many lanes of that network. A single lane has nothing to be stacked with."""
-        return (Plain if self.name == "plain" or lanes == 1 else Stacked)(network, precision)
-
-
-def choose(
-    network: nn.Module,
-    device: torch.device,
-    *,
-    deterministic: bool = False,
-    engine: Literal["auto", "plain", "stacked"] = "auto",
-    width: int | None = None,
-) -> Choice:
-    """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown; or the one asked for.
-
-    Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
-    """
-    if deterministic:
-        return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
-    if engine == "auto" and any(isinstance(module, _CONVOLUTIONS) for module in network.modules()):
-        return Choice("plain", 1, "convolutions train faster lane by lane than grouped")
-    if engine == "plain":
-        return Choice("plain", 1, "asked for")
-    weights = sum(parameter.numel() for parameter in network.parameters())
-    fitting = width or max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient, two buffers: float32
-    return Choice(
-        "stacked", fitting, f"up to {fitting} lanes are one batched product" if engine == "auto" else "asked for"
-    )
-
-
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-
-_MOST_LANES = 32
-
-_LANE_BYTES = 48 << 20
-"""About what a CPU's last-level cache holds: beyond it, the optimizer waits for memory."""

@@ -73,9 +73,10 @@ class Curve:
 
 def evaluated(engine: Engine, state: State, splits: Mapping[str, Resident]) -> list[dict[str, float]]:
     """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane."""
-    lanes: list[dict[str, float]] = [{} for _ in range(state.lanes)]
+    lanes: list[dict[str, float]] = []
     for name, split in splits.items():
         loss, correct = _sums(engine, state, split)
+        lanes = lanes or [{} for _ in range(len(loss))]
         for row, lane_loss, lane_correct in zip(lanes, loss.cpu(), correct.cpu(), strict=True):
             row[f"{name}_loss"] = float(lane_loss) / len(split)
             row[f"{name}_accuracy"] = int(lane_correct) / len(split)
@@ -83,11 +84,12 @@ def evaluated(engine: Engine, state: State, splits: Mapping[str, Resident]) -> l
 
 
 def _sums(engine: Engine, state: State, split: Resident) -> tuple[Tensor, Tensor]:
-    """Each lane's summed loss and correct predictions: (lanes,) both."""
-    losses = torch.zeros(state.lanes, dtype=torch.float64, device=state.device)
-    correct = torch.zeros(state.lanes, dtype=torch.int64, device=state.device)
+    """Each lane's summed loss, in float64, and correct predictions: (lanes,) both."""
+    losses: list[Tensor] = []
+    correct: list[Tensor] = []
     for start in range(0, len(split), _CHUNK):
         chunk = torch.arange(start, min(start + _CHUNK, len(split)), device=split.device)
         loss, right = engine.evaluate(state, split.images_at(chunk), split.labels_at(chunk))
-        losses, correct = losses + loss, correct + right
-    return losses, correct
+        losses.append(loss.double())
+        correct.append(right)
+    return torch.stack(losses).sum(0), torch.stack(correct).sum(0)

@@ -1,0 +1,88 @@
+"""What training LeNet's first layer gains at low density: sparse kernels against dense products, and dead units.
+
+The first part times one layer of 300 x 784 at a batch of 60: the forward product and the weights' gradient, dense and
+as CSR (`torch.sparse`), and Adam on all weights against Adam on the alive ones. The second reads the masks of a
+store and counts inputs and units that no alive weight touches.
+
+    python benchmarks/sparse.py [--store DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import warnings
+from pathlib import Path
+
+import torch
+from lenet_lanes import UPDATES
+from timing import alternate, machine
+
+from winnow.experiments import imp
+from winnow.store import Store
+from winnow.store.experiments import recorded
+from winnow.training import optimizer
+
+warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+BATCH, INPUTS, OUTPUTS = 60, 784, 300
+
+
+def kernels() -> None:
+    stream = torch.Generator().manual_seed(0)
+    inputs, gradient = torch.rand(BATCH, INPUTS, generator=stream), torch.rand(BATCH, OUTPUTS, generator=stream)
+    inputs_t, gradient_t = inputs.t().contiguous(), gradient.t().contiguous()
+    adam = optimizer(UPDATES)
+    print(f"{'density':>8}{'forward':>10}{'gradient':>10}{'Adam':>10}   dense / sparse; above 1 sparse is faster")
+    for density in (0.20, 0.10, 0.05, 0.035, 0.02, 0.01):
+        alive = torch.rand(OUTPUTS, INPUTS, generator=stream) < density
+        dense = torch.randn(OUTPUTS, INPUTS, generator=stream) * alive
+        csr = dense.to_sparse_csr()
+        count = int(alive.sum())
+        every = [[torch.randn(dense.shape)] for _ in range(4)]
+        few = [[torch.randn(count)] for _ in range(4)]
+        medians = alternate(
+            {
+                "forward dense": lambda: [inputs @ dense.t() for _ in range(10)],
+                "forward csr": lambda: [csr @ inputs_t for _ in range(10)],
+                "gradient dense": lambda: [gradient_t @ inputs for _ in range(10)],
+                "gradient csr": lambda: [
+                    torch.sparse.sampled_addmm(csr, gradient_t, inputs, beta=0.0) for _ in range(10)
+                ],
+                "adam all": lambda: adam.update_(every[0], every[1], {"mean": every[2], "square": every[3]}, 1e-3, 5),
+                "adam alive": lambda: adam.update_(few[0], few[1], {"mean": few[2], "square": few[3]}, 1e-3, 5),
+            }
+        )
+        forward = medians["forward dense"] / medians["forward csr"]
+        backward = medians["gradient dense"] / medians["gradient csr"]
+        update = medians["adam all"] / medians["adam alive"]
+        print(f"{100 * density:7.1f}%{forward:10.2f}{backward:10.2f}{update:10.2f}")
+
+
+def dead_units(store: Path) -> None:
+    opened = Store(store)
+    for recipe in recorded(opened):
+        print(f"{recipe.name}: inputs and hidden units with alive weights on both sides, mean over replicates")
+        by_level: dict[int, list[tuple[float, float, float]]] = {}
+        for row in imp(recipe).rows:
+            if row.control == "ticket" and row.mask is not None and opened.manifest(row.mask) is not None:
+                mask = opened.mask(row.mask)
+                first, second, output = mask["fc1.weight"], mask["fc2.weight"], mask["output.weight"]
+                counts = (first.any(0), first.any(1) & second.any(0), second.any(1) & output.any(0))
+                inputs, hidden1, hidden2 = (float(alive.sum()) for alive in counts)
+                by_level.setdefault(row.level, []).append((inputs, hidden1, hidden2))
+        for level, counts in by_level.items():
+            means = [sum(values) / len(values) for values in zip(*counts, strict=True)]
+            print(f"  level {level:2}: inputs {means[0]:6.1f}, fc1 {means[1]:6.1f}, fc2 {means[2]:6.1f}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--store", type=Path)
+    options = parser.parse_args()
+    print(machine())
+    kernels()
+    if options.store:
+        dead_units(options.store)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+"""Which engine trains a network's lanes, how many at once, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from winnow.errors import RecipeError
+from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stacked
+from winnow.training.perceptron import Perceptron, linear_layers
+
+EngineName = Literal["auto", "plain", "stacked", "perceptron"]
+"""`plain`: lanes one by one. `stacked`: one batched computation. `perceptron`: the same for fully connected networks,
+written out, on the remaining weights alone. `auto` is the fastest of them that fits."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An engine for a network on a device, how many lanes it takes at once, and why."""
+
+    name: Literal["plain", "stacked", "perceptron"]
+    width: int
+    reason: str
+
+    def build(self, network: nn.Module, lanes: int, masks: Mapping[str, Tensor], precision: Precision = None) -> Engine:
+        """The engine, for a batch of so many lanes of that network under masks (lanes, *shape).
+
+        A single lane has nothing to be stacked with.
+        """
+        if self.name == "perceptron":
+            return Perceptron(network, masks)
+        return (Plain if self.name == "plain" or lanes == 1 else Stacked)(network, precision)
+
+
+def choose(
+    network: nn.Module,
+    device: torch.device,
+    *,
+    precision: Precision = None,
+    deterministic: bool = False,
+    engine: EngineName = "auto",
+    width: int | None = None,
+) -> Choice:
+    """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown; or the one asked for.
+
+    Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
+    Raises RecipeError for an engine that cannot train the network.
+    """
+    if deterministic:
+        return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
+    obstacle = _obstacle_to_perceptron(network, precision)
+    if engine == "perceptron" and obstacle:
+        raise RecipeError(f"the engine 'perceptron' cannot train this network: {obstacle}. Use 'auto'.")
+    if engine == "auto" and any(isinstance(module, CONVOLUTIONS) for module in network.modules()):
+        return Choice("plain", 1, "convolutions train faster lane by lane than grouped")
+    if engine == "plain":
+        return Choice("plain", 1, "asked for")
+    weights = sum(parameter.numel() for parameter in network.parameters())
+    fitting = width or max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient, two buffers: float32
+    if engine == "auto" and obstacle is None and device.type == "cpu":
+        return Choice("perceptron", fitting, f"fully connected, up to {fitting} lanes in one product of each layer")
+    reason = f"up to {fitting} lanes in one batched computation" if engine == "auto" else "asked for"
+    return Choice("stacked" if engine == "auto" else engine, fitting, reason)
+
+
+_MOST_LANES = 32
+
+_LANE_BYTES = 48 << 20
+"""About what a CPU's last-level cache holds: beyond it, the optimizer waits for memory."""
+
+
+def _obstacle_to_perceptron(network: nn.Module, precision: Precision) -> str | None:
+    if linear_layers(network) is None:
+        return "it is not a sequence of linear layers with ReLU between them"
+    if precision is not None:
+        return f"it computes in float32 alone, not in {precision}"
+    return None

@@ -1,0 +1,208 @@
+"""An engine for fully connected networks: all lanes at once, gradients written out, and only the weights that remain.
+
+A layer with few weights left is kept as a sparse matrix, one block for each lane: its products, its gradient and its
+optimizer buffers are of the remaining weights alone. That is exact: what is left out is zero and stays zero.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from winnow.training.state import State, Tensors
+
+SPARSE_BELOW = 0.15
+"""The density below which a layer is kept sparse: where benchmarks/sparse.py finds sparse products faster."""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Where the remaining weights of one layer lie, as one block-diagonal matrix over the lanes."""
+
+    shape: tuple[int, int, int]
+    """(lanes, outputs, inputs)"""
+
+    positions: Tensor
+    """int64 (alive,): of the remaining weights of all lanes, among (lanes x outputs x inputs) in order."""
+
+    rows: Tensor
+    columns: Tensor
+    """int32 compressed rows (lanes x outputs + 1,) and columns (alive,)."""
+
+    order: Tensor
+    """int64 (alive,): the weights in the order of the transposed matrix."""
+
+    rows_t: Tensor
+    columns_t: Tensor
+    """As `rows` and `columns`, of the transposed matrix."""
+
+    @classmethod
+    def of(cls, mask: Tensor) -> Pattern:
+        """The pattern of a mask (lanes, outputs, inputs) of 0 and 1."""
+        lanes, outputs, inputs = mask.shape
+        lane, row, column = mask.nonzero().unbind(1)
+        rows, columns = lane * outputs + row, lane * inputs + column
+        order = (columns * (lanes * outputs) + rows).argsort()
+        return cls(
+            (lanes, outputs, inputs),
+            mask.flatten().nonzero().squeeze(1),
+            _compressed(rows, lanes * outputs),
+            columns.int(),
+            order,
+            _compressed(columns[order], lanes * inputs),
+            rows[order].int(),
+        )
+
+    def matrix(self, values: Tensor) -> Tensor:
+        """The layer of all lanes: CSR (lanes x outputs, lanes x inputs)."""
+        lanes, outputs, inputs = self.shape
+        return _csr(self.rows, self.columns, values, (lanes * outputs, lanes * inputs))
+
+    def transposed(self, values: Tensor) -> Tensor:
+        """Its transpose: CSR (lanes x inputs, lanes x outputs)."""
+        lanes, outputs, inputs = self.shape
+        return _csr(self.rows_t, self.columns_t, values[self.order], (lanes * inputs, lanes * outputs))
+
+
+class Perceptron:
+    """Lanes of a fully connected network (`nn.Sequential` of flatten, linear and ReLU) in products of its layers."""
+
+    def __init__(self, network: nn.Module, masks: Mapping[str, Tensor]) -> None:
+        names = linear_layers(network)
+        if names is None:
+            raise ValueError("this engine trains sequences of linear layers and ReLU alone")
+        self.names = names
+        _accept_beta()
+        self.patterns = {name: Pattern.of(mask) for name, mask in masks.items() if float(mask.mean()) < SPARSE_BELOW}
+
+    def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
+        """See Engine. Sparse layers become vectors of their remaining weights, which need no mask."""
+
+        def packed(tensors: Tensors) -> Tensors:
+            return {
+                name: tensor.flatten()[self.patterns[name].positions] if name in self.patterns else tensor
+                for name, tensor in tensors.items()
+            }
+
+        slots = {slot: packed(tensors) for slot, tensors in state.slots.items()}
+        dense = {name: mask for name, mask in masks.items() if name not in self.patterns}
+        return replace(state, parameters=packed(state.parameters), slots=slots), dense
+
+    def leave(self, state: State) -> State:
+        """See Engine."""
+
+        def unpacked(tensors: Tensors) -> Tensors:
+            return {
+                name: self._dense(self.patterns[name], tensor) if name in self.patterns else tensor
+                for name, tensor in tensors.items()
+            }
+
+        slots = {slot: unpacked(tensors) for slot, tensors in state.slots.items()}
+        return replace(state, parameters=unpacked(state.parameters), slots=slots)
+
+    @torch.no_grad()
+    def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """See Engine. Backpropagation by hand; activations are (lanes, features, batch)."""
+        hidden = [images.flatten(2).mT.contiguous()]
+        for name in self.names[:-1]:
+            hidden.append(self._product(state.parameters, name, hidden[-1]).relu_())
+        logits = self._product(state.parameters, self.names[-1], hidden[-1])  # (lanes, classes, batch)
+
+        log_probabilities = F.log_softmax(logits, dim=1)
+        chosen = labels.unsqueeze(1)  # (lanes, 1, batch)
+        losses = -log_probabilities.gather(1, chosen).mean((1, 2))
+        gradient = log_probabilities.exp_()
+        gradient.scatter_add_(1, chosen, gradient.new_full((), -1.0).expand(chosen.shape))
+        gradient /= labels.shape[1]  # (lanes, classes, batch): of the mean loss, by the logits
+
+        by_name: Tensors = {}
+        for depth in reversed(range(len(self.names))):
+            name = self.names[depth]
+            by_name[f"{name}.bias"] = gradient.sum(2)
+            by_name[f"{name}.weight"] = self._weight_gradient(f"{name}.weight", gradient, hidden[depth])
+            if depth:
+                gradient = self._input_gradient(state.parameters, f"{name}.weight", gradient)
+                gradient.mul_(hidden[depth] > 0)
+        return losses, [by_name[name] for name in state.parameters]
+
+    @torch.no_grad()
+    def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """See Engine."""
+        parameters = self.leave(state).parameters  # for so many examples, dense products are faster
+        lanes = len(parameters[f"{self.names[0]}.bias"])
+        hidden = images.flatten(1).mT.contiguous().expand(lanes, -1, -1)  # (lanes, features, examples)
+        for name in self.names[:-1]:
+            hidden = _affine(parameters, name, hidden).relu_()
+        logits = _affine(parameters, self.names[-1], hidden)  # (lanes, classes, examples)
+        targets = labels.expand(lanes, -1)
+        losses = F.cross_entropy(logits, targets, reduction="none")
+        return losses.sum(1), (logits.argmax(1) == targets).sum(1)
+
+    def _product(self, parameters: Tensors, name: str, inputs: Tensor) -> Tensor:
+        """A layer's outputs (lanes, outputs, batch) from its inputs (lanes, inputs, batch)."""
+        pattern = self.patterns.get(f"{name}.weight")
+        if pattern is None:
+            return _affine(parameters, name, inputs)
+        lanes, outputs, _ = pattern.shape
+        products = pattern.matrix(parameters[f"{name}.weight"]) @ inputs.flatten(0, 1)
+        return products.view(lanes, outputs, -1).add_(parameters[f"{name}.bias"].unsqueeze(2))
+
+    def _weight_gradient(self, name: str, gradient: Tensor, inputs: Tensor) -> Tensor:
+        pattern = self.patterns.get(name)
+        if pattern is None:
+            return torch.bmm(gradient, inputs.mT)
+        zeros = pattern.matrix(gradient.new_zeros(len(pattern.positions)))
+        flat, flat_inputs = gradient.flatten(0, 1), inputs.flatten(0, 1)
+        return cast(Tensor, torch.sparse.sampled_addmm(zeros, flat, flat_inputs.mT, beta=0.0)).values()
+
+    def _input_gradient(self, parameters: Tensors, name: str, gradient: Tensor) -> Tensor:
+        pattern = self.patterns.get(name)
+        if pattern is None:
+            return torch.bmm(parameters[name].mT, gradient)
+        lanes, _, inputs = pattern.shape
+        return (pattern.transposed(parameters[name]) @ gradient.flatten(0, 1)).view(lanes, inputs, -1)
+
+    def _dense(self, pattern: Pattern, values: Tensor) -> Tensor:
+        dense = values.new_zeros(pattern.shape)
+        dense.view(-1)[pattern.positions] = values
+        return dense
+
+
+def _affine(parameters: Tensors, name: str, inputs: Tensor) -> Tensor:
+    return torch.baddbmm(parameters[f"{name}.bias"].unsqueeze(2), parameters[f"{name}.weight"], inputs)
+
+
+def linear_layers(network: nn.Module) -> list[str] | None:
+    """The names of the linear layers of a network that is linear layers with ReLU between them and nothing else."""
+    if not isinstance(network, nn.Sequential):
+        return None
+    modules = [(name, module) for name, module in network.named_children() if not isinstance(module, nn.Flatten)]
+    linear, between = modules[::2], modules[1::2]
+    if any(not isinstance(module, nn.Linear) or module.bias is None for _, module in linear):  # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    if len(linear) != len(between) + 1 or any(not isinstance(module, nn.ReLU) for _, module in between):
+        return None
+    return [name for name, _ in linear]
+
+
+def _compressed(rows: Tensor, count: int) -> Tensor:
+    starts = torch.zeros(count + 1, dtype=torch.int64, device=rows.device)
+    starts[1:] = torch.bincount(rows, minlength=count).cumsum(0)
+    return starts.int()
+
+
+def _accept_beta() -> None:
+    """Take PyTorch's one warning that its CSR tensors are in beta, which says nothing to our users."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        _csr(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
+
+
+def _csr(rows: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+    return torch.sparse_csr_tensor(rows, columns, values, size, check_invariants=False)

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import pytest
+from matplotlib.figure import Figure
+
+from winnow.experiments.experiment import TICKET
+from winnow.report.figure import draw
+from winnow.results import Results
+
+from ..test_results import DENSE, results_of
+
+
+@pytest.fixture
+def results() -> Results:
+    return results_of(
+        {
+            DENSE: [0.90, 0.91, 0.92],
+            (TICKET, 1): [0.91, 0.92, 0.93],
+            (TICKET, 2): [0.90, 0.92, 0.91],
+            (TICKET, 3): [0.70, 0.75, 0.80],
+            ("reinit", 1): [0.85, 0.86, 0.87],
+            ("reinit", 2): [0.80, 0.81, 0.82],
+        }
+    )
+
+
+@pytest.fixture
+def drawn(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Figure]:
+    """The figure as matplotlib holds it when it is saved."""
+    saved: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **named: saved.append(figure))
+    draw(results, tmp_path)
+    yield saved[0]
+
+
+def test_the_same_results_give_the_same_svg_whatever_was_drawn_before(results: Results, tmp_path: Path) -> None:
+    first, _ = draw(results, tmp_path / "first")
+    with mpl.rc_context({"axes.facecolor": "pink", "lines.linewidth": 7}):
+        pass
+    second, _ = draw(results, tmp_path / "second")
+    assert first.read_bytes() == second.read_bytes()
+    assert first.name == second.name == "digits-imp-0123abcd.svg"
+
+
+def test_both_kinds_of_file_are_made(results: Results, tmp_path: Path) -> None:
+    svg, png = draw(results, tmp_path / "figures")
+    text = svg.read_text()
+    assert text.startswith("<?xml") and "test accuracy at the end of training (%)" in text and ">reinit<" in text
+    assert png.read_bytes().startswith(b"\x89PNG\r\n")
+    assert png.suffix == ".png"
+
+
+def curves(figure: Figure, panel: int) -> dict[str, Any]:
+    return {container.get_label(): container for container in figure.axes[panel].containers}
+
+
+def test_accuracies_drawn_are_the_means_with_the_least_and_the_most(drawn: Figure, results: Results) -> None:
+    found = curves(drawn, 0)
+    assert set(found) == {"tickets", "reinit"}
+    for label, control in (("tickets", TICKET), ("reinit", "reinit")):
+        levels = [level for level in results.levels if level.control == control]
+        line, _, (bars,) = found[label]
+        assert list(line.get_xdata()) == pytest.approx([100 * level.density for level in levels])
+        assert list(line.get_ydata()) == pytest.approx([100 * level.accuracy.mean for level in levels])
+        ends = [tuple(segment[:, 1]) for segment in bars.get_segments()]
+        assert ends == [pytest.approx((100 * level.accuracy.least, 100 * level.accuracy.most)) for level in levels]
+
+
+def test_early_stops_are_drawn_beside_them(drawn: Figure) -> None:
+    line, _, _ = curves(drawn, 1)["tickets"]
+    assert list(line.get_ydata()) == [20.0] * 4
+    assert "iteration" in drawn.axes[1].get_ylabel()
+
+
+def test_the_dense_network_is_a_dashed_line_at_its_mean(drawn: Figure) -> None:
+    dashed = [line for line in drawn.axes[0].get_lines() if line.get_linestyle() == "--"]
+    assert [line.get_ydata()[0] for line in dashed] == pytest.approx([91.0])
+
+
+def test_density_falls_to_the_right_and_the_smallest_matching_is_named(drawn: Figure) -> None:
+    left, right = drawn.axes[0].get_xlim()
+    assert left > 100 > right
+    assert [text.get_text() for text in drawn.axes[0].texts] == ["smallest matching ticket: 64.0 %"]
+
+
+def test_a_run_of_the_dense_network_alone_can_be_drawn(tmp_path: Path) -> None:
+    assert all(path.stat().st_size > 1_000 for path in draw(results_of({DENSE: [0.9]}), tmp_path))
