@@ -1,9 +1,10 @@
 """LeNet-300-100 on images of MNIST's shape: the cost of one iteration of one lane.
 
-Compared are a plain PyTorch loop with a DataLoader over tensors, the same without one, and Winnow's loop with 1 to 32
-lanes, all with Adam and masks. The arithmetic limit is that of the products alone, at the rate of a large matrix product.
+Compared are a plain PyTorch loop with a DataLoader over tensors, the same without one, and Winnow's loop with 1
+to 32 lanes and at low densities, all with Adam and masks. The arithmetic limit is that of the products alone, at the
+rate of a large matrix product.
 
-    python benchmarks/lenet_lanes.py [--batch 128] [--lanes 1 2 5 10 16 32]
+    python benchmarks/lenet_lanes.py [--batch 128] [--lanes 1 2 5 10 16 32] [--densities 0.2 0.05]
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from winnow.course import Noise, Updates
 from winnow.data import Resident
 from winnow.models import build, initialize
-from winnow.training import Batches, Plain, Stacked, State, optimizer, train_
+from winnow.training import Batches, Perceptron, Plain, Stacked, State, optimizer, train_
 
 SHAPE, CLASSES, EXAMPLES = (1, 28, 28), 10, 55_000
 UPDATES = Updates(
@@ -65,8 +66,7 @@ def plain_loop(batches: Iterator[tuple[Tensor, Tensor]]) -> Callable[[int], None
 
 def forever(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
-        for images, labels in loader:
-            yield images, labels
+        yield from loader
 
 
 def tight(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
@@ -77,7 +77,11 @@ def tight(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor, 
 
 
 def winnow_loop(
-    engine_of: type[Plain] | type[Stacked], lanes: int, data: Resident, batch: int
+    engine_of: type[Plain] | type[Stacked] | type[Perceptron],
+    lanes: int,
+    data: Resident,
+    batch: int,
+    density: float = 1.0,
 ) -> Callable[[int], None]:
     """Winnow's own loop, as the executor calls it."""
     module = build("lenet-300-100", SHAPE, CLASSES)
@@ -88,9 +92,14 @@ def winnow_loop(
         values = initialize(module, "glorot-normal", torch.Generator().manual_seed(lane))
         states.append(State.of_values(values, names).with_slots(adam.slots))
     state = State.stacked(states, torch.device("cpu"))
-    masks = {name: torch.ones_like(p) for name, p in state.parameters.items() if name.endswith("weight")}
+    kernels = {name: p for name, p in state.parameters.items() if name.endswith("weight")}
+    stream = torch.Generator().manual_seed(0)
+    masks = {name: (torch.rand(p.shape, generator=stream) < density).float() for name, p in kernels.items()}
+    for name, mask in masks.items():
+        state.parameters[name].mul_(mask)
     batches = Batches(data, [Noise(seed=0, replicate=lane) for lane in range(lanes)], batch)
-    engine = engine_of(module)
+    engine = Perceptron(module, masks) if engine_of is Perceptron else engine_of(module)
+    state, masks = engine.enter(state, masks)
 
     def run(iterations: int) -> None:
         stop = state.iteration + iterations
@@ -109,6 +118,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2, 5, 10, 16, 32])
+    parser.add_argument("--densities", type=float, nargs="*", default=[0.2, 0.1, 0.05, 0.03])
     parser.add_argument("--iterations", type=int, default=20, help="lane-iterations a timing, at least")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
@@ -127,7 +137,11 @@ def main() -> None:
         "Winnow plain, 1 lane": (winnow_loop(Plain, 1, data, options.batch), 1),
     }
     for lanes in options.lanes:
-        loops[f"Winnow stacked, {lanes} lanes"] = (winnow_loop(Stacked, lanes, data, options.batch), lanes)
+        loops[f"Winnow perceptron, {lanes} lanes"] = (winnow_loop(Perceptron, lanes, data, options.batch), lanes)
+    loops["Winnow stacked, 10 lanes"] = (winnow_loop(Stacked, 10, data, options.batch), 10)
+    for density in options.densities:
+        name = f"Winnow perceptron, 10 lanes, {100 * density:g} %"
+        loops[name] = (winnow_loop(Perceptron, 10, data, options.batch, density), 10)
 
     counts = {name: max(5, options.iterations // lanes) for name, (_, lanes) in loops.items()}
     medians = alternate(
@@ -137,10 +151,10 @@ def main() -> None:
     limit = flops(options.batch) / matrix_product_rate()
     base = medians["PyTorch, DataLoader over tensors"] / counts["PyTorch, DataLoader over tensors"]
     print(f"batch {options.batch}; arithmetic limit {1e3 * limit:.3f} ms per lane and iteration")
-    print(f"{'':36}{'ms/lane-it':>11}{'x DataLoader':>14}{'of the limit':>14}")
+    print(f"{'':38}{'ms/lane-it':>11}{'x DataLoader':>14}{'of the limit':>14}")
     for name, (_, lanes) in loops.items():
         each = medians[name] / counts[name] / lanes
-        print(f"{name:36}{1e3 * each:11.3f}{base / each:14.2f}{each / limit:14.2f}")
+        print(f"{name:38}{1e3 * each:11.3f}{base / each:14.2f}{each / limit:14.2f}")
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ class Step(ABC):
     def fields(self) -> dict[str, Any]:
         """The step's own fields, without its inputs, as JSON can hold them."""
         own = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
-        return {name: _plain(value) for name, value in own.items() if name not in self.inputs and value is not None}
+        return {name: plain(value) for name, value in own.items() if name not in self.inputs and value is not None}
 
     @cached_property
     def key(self) -> str:
@@ -180,11 +180,11 @@ class Prune(Step):
         return {self.trained: Content.WEIGHTS} | ({before: Content.METRICS} if before else {})
 
 
-def _plain(value: Any) -> Any:
-    """A field as JSON holds it; a nested value's fields that are left out stay out."""
+def plain(value: Any) -> Any:
+    """A value as JSON holds it. Fields that are left out stay out, so that a new optional one changes no key."""
     if dataclasses.is_dataclass(value):
         own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-        return {name: _plain(entry) for name, entry in own.items() if entry is not None}
+        return {name: plain(entry) for name, entry in own.items() if entry is not None}
     if isinstance(value, tuple):
-        return [_plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
+        return [plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]
     return value

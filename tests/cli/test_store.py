@@ -37,7 +37,7 @@ def test_ls_tells_experiments_and_results_by_kind(winnow: Winnow, finished: Path
 def test_ls_results_has_a_line_for_each(winnow: Winnow, finished: Path) -> None:
     said = winnow("store", "ls", "--results", "--store", finished)
     keys = {line.split()[0] for line in said.out.splitlines()[1:]}
-    assert keys == {key[:16] for key in Store(finished).keys()}
+    assert keys == {key[:16] for key in Store(finished).result_keys()}
 
 
 def test_an_experiment_that_cannot_be_followed_is_told_and_the_rest_is_listed(winnow: Winnow, finished: Path) -> None:
@@ -53,7 +53,7 @@ def test_an_experiment_that_cannot_be_followed_is_told_and_the_rest_is_listed(wi
 
 
 def test_show_makes_a_manifest_readable_by_a_unique_beginning_of_its_key(winnow: Winnow, finished: Path) -> None:
-    key = next(key for key in Store(finished).keys() if (Store(finished).folder(key) / "metrics.csv").exists())
+    key = next(key for key in Store(finished).result_keys() if (Store(finished).folder(key) / "metrics.csv").exists())
     said = winnow("store", "show", key[:12], "--store", finished)
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(f"train {key}\nin {finished}/results/")
@@ -71,7 +71,7 @@ def test_a_key_of_several_results_or_none_is_an_error_that_helps(
         assert "begins with 'xyz'. `winnow store ls --results` lists them." in said.err
     else:
         assert "'' is the beginning of 16 results. Give more of it:" in said.err
-        assert Store(finished).keys()[0] in said.err and "... and 6 more" in said.err
+        assert Store(finished).result_keys()[0] in said.err and "... and 6 more" in said.err
 
 
 @pytest.mark.parametrize("command", ["ls", "verify", "gc", "show abc"])
@@ -84,7 +84,7 @@ def test_a_store_that_is_not_there_is_not_made(command: str, winnow: Winnow, tmp
 def test_verify_finds_what_is_damaged_and_moves_it_aside(winnow: Winnow, finished: Path) -> None:
     store = Store(finished)
     assert "16 results verified" in winnow("store", "verify", "--store", finished).out
-    keys = store.keys()
+    keys = store.result_keys()
     flip_first_byte(next(store.folder(keys[0]).glob("*.safetensors")))
     (store.folder(keys[1]) / "manifest.json").unlink()
     (store.folder(keys[2]) / "manifest.json").write_text("half of a mani")
@@ -110,7 +110,7 @@ def test_verify_finds_what_is_damaged_and_moves_it_aside(winnow: Winnow, finishe
 def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: Path) -> None:
     store = Store(finished)
     aged(finished)
-    needed = store.keys()
+    needed = store.result_keys()
     left = [
         finished / "temporary" / "dead",
         finished / "progress" / f"{'0' * 40}.progress",
@@ -143,7 +143,7 @@ def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: 
     assert not any(path.exists() for path in left)
     assert all(path.exists() for path in young)
     assert not list((finished / "locks").iterdir())
-    assert set(needed) <= set(store.keys())
+    assert set(needed) <= set(store.result_keys())
     shutil.rmtree(store.folder("5" * 40))
     assert winnow("store", "verify", "--store", finished).code == 0
 
@@ -171,5 +171,5 @@ def test_gc_finds_the_results_of_an_experiment_that_was_taken_off_the_list(winno
     aged(finished)
     said = winnow("store", "gc", "--delete", "--store", finished)
     assert " ".join(said.out.splitlines()[-2].split()).startswith("results that no experiment is made from 16")
-    assert Store(finished).keys() == []
+    assert Store(finished).result_keys() == []
     assert "holds no experiment" in winnow("results", "--store", finished).err

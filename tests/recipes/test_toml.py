@@ -150,7 +150,7 @@ def test_any_recipe_is_written_as_toml_that_reads_back_as_an_equal_one(recipe: R
         ("level = 3", "field level: there is no such field. Did you mean 'levels'?\nFields of"),
         ("learning_rate = 1", "field learning_rate: there is no such field. Did you mean 'optimizer.learning_rate'?"),
         ("train.lenght = '5ep'", "field train.lenght: there is no such field. Did you mean 'train.length'?\n"
-         "Fields of train: length, batch, evaluate."),
+         "Fields of train: length, batch, evaluate"),
         ("train.momentum = 0.9", "field train.momentum: there is no such field. Did you mean 'optimizer.momentum'?"),
         ("prune.rate.zzz = 0.2", "field prune.rate.zzz: there is no such field."),
         # fields that exclude each other

@@ -56,7 +56,7 @@ def test_a_result_holds_as_much_as_was_put_and_all_that_is_less(store: Store, co
     put(store, content)
     assert [store.has(TRAIN, less) for less in Content] == [less <= content for less in Content]
     assert store.curve(TRAIN) == CURVE
-    assert store.keys() == [TRAIN.key]
+    assert store.result_keys() == [TRAIN.key]
     if content is Content.METRICS:
         with pytest.raises(MissingResult, match=rf"{TRAIN.key}.* has no state.safetensors in {store.root}"):
             store.state(TRAIN)
@@ -163,7 +163,7 @@ def test_a_removed_result_is_gone(store: Store) -> None:
     put(store)
     store.remove(TRAIN.key)
     store.remove(TRAIN.key)
-    assert store.keys() == []
+    assert store.result_keys() == []
     assert not store.has(TRAIN, Content.METRICS)
 
 

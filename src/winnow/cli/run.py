@@ -70,7 +70,7 @@ def main(words: Sequence[str]) -> int:
         forgotten = store.forget_failures()
         console.print(f"{forgotten} failed results forgotten; they will be tried again.")
     experiment, data = imp(options.recipe), options.recipe.data.name
-    stored = set(store.keys())
+    stored = set(store.result_keys())
     if not where(data).exists() and any(row.trained.key not in stored for row in experiment.rows):
         fetched(data)
     profile = Profile()

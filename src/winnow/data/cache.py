@@ -34,7 +34,7 @@ def cache_directory() -> Path:
         base = "~/Library/Caches"
     else:
         base = os.environ.get("XDG_CACHE_HOME", "")
-        base = base if os.path.isabs(base) else "~/.cache"  # XDG: a relative path is to be ignored
+        base = base if Path(base).is_absolute() else "~/.cache"  # XDG: a relative path is to be ignored
     return Path(base).expanduser() / "winnow" / "data"
 
 

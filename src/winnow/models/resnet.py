@@ -10,7 +10,7 @@ from winnow.models.registry import Shape, register
 
 
 class Block(nn.Module):
-    """Two 3x3 convolutions around which the input goes as it is, or through a 1x1 convolution where its size changes."""
+    """Two 3x3 convolutions; around them goes the input as it is, or through a 1x1 convolution if its size changes."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Block(nn.Module):
 
 
 class ResNet(nn.Module):
-    """Three stages of blocks, of width, 2 x width and 4 x width channels; then the mean over the image, and one layer."""
+    """Three stages of blocks, of width, 2 and 4 times width channels; then the mean over the image, and one layer."""
 
     def __init__(self, shape: Shape, classes: int, blocks: int, width: int) -> None:
         super().__init__()

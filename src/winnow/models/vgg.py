@@ -15,7 +15,7 @@ _WIDTHS = (1, 2, 4, 8, 8)
 
 @register("vgg")
 def vgg(shape: Shape, classes: int, depth: int, width: int = 64) -> nn.Module:
-    """convolutional with batch norm, named by its depth and, if given, its first width: `vgg-19`, `vgg-16`, `vgg-16-32`.
+    """convolutional with batch norm, by its depth and, if given, its first width: `vgg-19`, `vgg-16`, `vgg-16-32`.
 
     Five stages of 3x3 convolutions, 2x2 max-pooling after all but the last, the mean over what is left of the image,
     one linear layer. On CIFAR-10 VGG-19 has 20,024,000 kernel weights (5,120 in the output layer), VGG-16 14,715,584.

@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from winnow.course import course, timeline
 from winnow.recipe import Recipe
 from winnow.recipes import from_toml, to_toml
+from winnow.steps import plain
 from winnow.store.files import write_file
 from winnow.store.store import Store
 
 
 def identity(recipe: Recipe) -> str:
-    """What tells an experiment from others of its name, as `imp-1a2b3c4d`.
+    """What tells an experiment from others of its name, as `imp-1a2b3c4d`: a hash of all that its tickets depend on.
 
-    Asking for more levels, replicates or controls widens an experiment; any other setting makes it another.
+    Asking for more levels, replicates or controls widens an experiment, and another tolerance judges it anew; any
+    other setting makes it another.
     """
-    scope = dataclasses.replace(recipe, levels=1, replicates=1, control=(), about="")
-    return f"imp-{hashlib.sha256(to_toml(scope).encode()).hexdigest()[:8]}"
+    amounts = timeline(recipe)
+    scope = {
+        "course": plain(course(recipe)),
+        "length": amounts.length,
+        "rewind": amounts.rewind,
+        "at_rewind": recipe.optimizer.at_rewind if amounts.rewind else None,
+        "prune": plain(recipe.prune),
+        "deterministic": recipe.deterministic,
+    }
+    return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
 def record(store: Store, recipe: Recipe) -> None:

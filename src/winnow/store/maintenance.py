@@ -27,12 +27,12 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{8}")
 
 def keys_like(store: Store, beginning: str) -> list[str]:
     """The keys of the results that begin so."""
-    return [key for key in store.keys() if key.startswith(beginning)]
+    return [key for key in store.result_keys() if key.startswith(beginning)]
 
 
 def manifests(store: Store) -> Iterator[Manifest | CorruptResult]:
     """The manifest of every result; for one that cannot be read, which is moved aside, the error."""
-    for key in store.keys():
+    for key in store.result_keys():
         try:
             manifest = store.manifest(key)
         except CorruptResult as damage:

@@ -74,7 +74,8 @@ class Store:
             raise StoreError(f"{self.root} is a file, not a folder. Choose another place with --store DIR.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
-                f'{path} cannot be read ({error}). If the rest of the store is whole, write {{"format": {FORMAT}}} into it.'
+                f"{path} cannot be read: {error}.\n"
+                f'If the rest of the store is whole, write {{"format": {FORMAT}}} into it.'
             ) from None
         if found != FORMAT:
             raise StoreError(
@@ -215,7 +216,7 @@ class Store:
 
     def forget_failures(self) -> int:
         """Forget which steps ended without a result, so that they are tried again; how many there were."""
-        failed = [key for key in self.keys() if (manifest := self.manifest(key)) and manifest.failure]
+        failed = [key for key in self.result_keys() if (manifest := self.manifest(key)) and manifest.failure]
         for key in failed:
             self.remove(key)
         return len(failed)
@@ -248,7 +249,7 @@ class Store:
         """Where a result lies, if it is stored."""
         return self.root / "results" / key[:2] / key
 
-    def keys(self) -> list[str]:
+    def result_keys(self) -> list[str]:
         """The keys of all results."""
         return sorted(path.name for path in self.root.glob("results/??/*") if (path / NAME).exists())
 
