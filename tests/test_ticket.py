@@ -80,7 +80,7 @@ def test_a_network_that_does_not_fit_is_left_as_it_was(other: nn.Module, message
 
 
 def test_a_mask_that_does_not_fit_the_rewind_point_makes_no_ticket(ticket: Ticket) -> None:
-    with pytest.raises(MaskError, match="mask '9.weight' names no parameter"):
+    with pytest.raises(MaskError, match=r"mask '9\.weight' names no parameter"):
         Ticket(Mask({"9.weight": torch.ones(2, 2, dtype=torch.bool)}), ticket.state, {})
     with pytest.raises(MaskError, match=r"mask '0.weight' has shape \(2, 2\); the model has \(4, 3\)."):
         Ticket(Mask({"0.weight": torch.ones(2, 2, dtype=torch.bool)}), ticket.state, {})
@@ -99,7 +99,7 @@ def test_a_file_that_is_no_ticket_is_named(damage: str, ticket: Ticket, tmp_path
             "other safetensors": ticket.mask.to_bytes(),
         }[damage]
     )
-    with pytest.raises(TicketError, match="ticket.safetensors' is not a ticket: "):
+    with pytest.raises(TicketError, match=r"ticket\.safetensors' is not a ticket: "):
         Ticket.read(path)
 
 
@@ -112,12 +112,12 @@ def test_a_ticket_of_a_later_format_says_so(ticket: Ticket, tmp_path: Path) -> N
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(TicketError, match="there is no file '.*missing.safetensors'"):
+    with pytest.raises(TicketError, match=r"there is no file '.*missing\.safetensors'"):
         Ticket.read(tmp_path / "missing.safetensors")
 
 
 def test_a_place_that_cannot_be_written_to_leaves_no_half_file(ticket: Ticket, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="writing to .* failed"):
+    with pytest.raises(StoreError, match=r"writing to .* failed"):
         ticket.save(tmp_path / "file" / "ticket.safetensors")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

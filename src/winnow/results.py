@@ -9,8 +9,9 @@ import math
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from winnow.errors import MissingExtra, MissingResult
 from winnow.experiments import Experiment, Row
@@ -227,8 +228,8 @@ def to_json(records: Sequence[Record]) -> str:
 def write_parquet(records: Sequence[Record], path: Path) -> None:
     """The tidy table as a Parquet file; raises MissingExtra without pyarrow."""
     try:
-        import pyarrow as pa
-        from pyarrow import parquet
+        pa: Any = import_module("pyarrow")  # which has no types
+        parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
         raise MissingExtra("pyarrow", "parquet", "writing Parquet") from None
     columns = {name: [getattr(record, name) for record in records] for name in Record._fields}

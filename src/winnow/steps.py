@@ -176,8 +176,10 @@ class Prune(Step):
 
     @property
     def needs(self) -> Mapping[Step, Content]:
-        before = self.trained.mask
-        return {self.trained: Content.WEIGHTS} | ({before: Content.METRICS} if before else {})
+        needs: dict[Step, Content] = {self.trained: Content.WEIGHTS}
+        if self.trained.mask:
+            needs[self.trained.mask] = Content.METRICS
+        return needs
 
 
 def plain(value: Any) -> Any:

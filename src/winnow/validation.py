@@ -6,7 +6,7 @@ import dataclasses
 import difflib
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar, dataclass_transform, get_type_hints
+from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 from pydantic import ConfigDict, ValidationError
 from pydantic.dataclasses import dataclass
@@ -34,7 +34,7 @@ def validated(kind: type[_Class]) -> type[_Class]:
             raise RecipeError(sentences(kind.__name__, error.errors(), made)) from None
 
     made.__init__ = build
-    return made
+    return cast("type[_Class]", made)
 
 
 def sentences(source: str, problems: Sequence[Mapping[str, Any]], kind: type) -> str:
@@ -59,7 +59,7 @@ def _sentence(source: str, path: str, problems: Sequence[Mapping[str, Any]], kin
 
 
 def _expectation(message: str) -> str:
-    return message.removeprefix("Input should be ").partition(",")[0]
+    return message.removeprefix("Input should be ").partition(",")[0].replace("a valid tuple", "a list")
 
 
 def _field(problem: Mapping[str, Any], kind: type) -> str:
@@ -91,5 +91,5 @@ def _field_paths(kind: type, path: tuple[str, ...]) -> Iterator[str]:
     for field in dataclasses.fields(kind):
         inner = hints[field.name]
         yield ".".join((*path, field.name))
-        if dataclasses.is_dataclass(inner) and inner is not Amount:
-            yield from _field_paths(inner, (*path, field.name))  # pyright: ignore[reportArgumentType]
+        if inner is not Amount and isinstance(inner, type) and dataclasses.is_dataclass(inner):
+            yield from _field_paths(inner, (*path, field.name))

@@ -114,7 +114,7 @@ def test_any_recipe_is_written_as_toml_that_reads_back_as_an_equal_one(recipe: R
         ("levels = true", "field levels: expected a valid integer, given True."),
         ("seed = false", "field seed: expected a valid integer, given False."),
         ("name = 5", "field name: expected a valid string, given 5."),
-        ("control = 'reinit'", "field control: expected a valid tuple, given 'reinit'."),
+        ("control = 'reinit'", "field control: expected a list, given 'reinit'."),
         ("control = ['reinit', 1]", "field control[1]: expected a valid string, given 1."),
         ("deterministic = 'yes'", "field deterministic: expected a valid boolean, given 'yes'."),
         ("train = 5", "field train: expected a table of fields, given 5."),

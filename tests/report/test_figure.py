@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,19 +29,18 @@ def results() -> Results:
 
 
 @pytest.fixture
-def drawn(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Figure]:
+def drawn(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Figure:
     """The figure as matplotlib holds it when it is saved."""
     saved: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **named: saved.append(figure))
     draw(results, tmp_path)
-    yield saved[0]
+    return saved[0]
 
 
-def test_the_same_results_give_the_same_svg_whatever_was_drawn_before(results: Results, tmp_path: Path) -> None:
+def test_the_same_results_give_the_same_svg_whatever_matplotlib_is_set_to(results: Results, tmp_path: Path) -> None:
     first, _ = draw(results, tmp_path / "first")
-    with mpl.rc_context({"axes.facecolor": "pink", "lines.linewidth": 7}):
-        pass
-    second, _ = draw(results, tmp_path / "second")
+    with mpl.rc_context({"axes.facecolor": "pink", "lines.linewidth": 7, "font.size": 20}):
+        second, _ = draw(results, tmp_path / "second")
     assert first.read_bytes() == second.read_bytes()
     assert first.name == second.name == "digits-imp-0123abcd.svg"
 

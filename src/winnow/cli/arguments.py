@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -20,6 +20,16 @@ _REGISTRY = ConstructorRegistry()
 
 RecipeFields = Annotated[Recipe, tyro.conf.arg(name="")]
 """A recipe whose fields are options without a prefix: `--levels 3`, `--train.length 2ep`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithRecipe:
+    """The options of a command about a recipe. Those that a command adds have defaults."""
+
+    recipe: RecipeFields
+
+
+_WithRecipe = TypeVar("_WithRecipe", bound=WithRecipe)
 
 StoreOption = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
@@ -40,15 +50,16 @@ def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Amount] | None:
 
 def parse(options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None) -> _Options:
     """Read the options of a command; wrong ones end the program with a message and exit code 2."""
-    given: dict[str, Any] = {} if default is None else {"default": default}
-    return tyro.cli(options, args=list(words), prog=f"winnow {command}", registry=_REGISTRY, **given)
+    program = f"winnow {command}"
+    if default is None:
+        return tyro.cli(options, args=list(words), prog=program, registry=_REGISTRY)
+    return tyro.cli(options, args=list(words), prog=program, registry=_REGISTRY, default=default)
 
 
-def parse_with_recipe(options: type[_Options], words: Sequence[str], *, command: str) -> _Options:
+def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, command: str) -> _WithRecipe:
     """Read a recipe's name and then options, whose `recipe` begins as that recipe: `digits --levels 3`.
 
     Without a name it is the default recipe, `digits`.
     """
     name, rest = ("digits", words) if not words or words[0].startswith("-") else (words[0], words[1:])
-    fields = {field.name: field.default for field in dataclasses.fields(options) if field.name != "recipe"}  # pyright: ignore[reportArgumentType]
-    return parse(options, rest, command=f"{command} {name}", default=options(recipe=read(name), **fields))
+    return parse(options, rest, command=f"{command} {name}", default=options(recipe=read(name)))

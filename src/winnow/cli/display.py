@@ -107,9 +107,10 @@ class _Live:
 
     def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
         self.tally.reach(steps, iteration)
-        changes = {"accuracy": _shown(metrics)} if metrics else {}
+        if metrics:
+            self.progress.update(self.task, accuracy=_shown(metrics))
         doing = f"{self.tally.label(steps)}, iteration {iteration:,} of {steps[0].stop:,}"
-        self.progress.update(self.task, completed=self.tally.done, left=self.tally.left(), doing=doing, **changes)
+        self.progress.update(self.task, completed=self.tally.done, left=self.tally.left(), doing=doing)
 
     def finished(self, step: Step, seconds: float) -> None:
         self.tally.finish(step)

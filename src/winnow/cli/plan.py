@@ -11,7 +11,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from winnow.cli import say
-from winnow.cli.arguments import RecipeFields, StoreOption, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
 from winnow.errors import CorruptResult
 from winnow.experiments.experiment import Keep
 
@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WithRecipe):
     """Tell what `winnow run` with the same options would train, what is stored already, and what the rest will take.
 
     Nothing is trained or fetched, and no store is made. How long an iteration takes is known from stored trainings
     of the same kind; where there is none, a few iterations are timed on synthetic data.
     """
-
-    recipe: RecipeFields
 
     store: StoreOption = None
     """Where results lie. Left out: $WINNOW_STORE, else ./winnow-store."""

@@ -10,19 +10,17 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
-from winnow.cli.arguments import RecipeFields, StoreOption, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
 from winnow.experiments.experiment import Keep
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WithRecipe):
     """Find the tickets of a recipe: train, prune, rewind, and train again, level by level.
 
     Only what the store does not hold is trained. Interrupt it as you like: the same command resumes. At the end
     come a table, the smallest matching ticket, and a figure of accuracy and early stopping against density.
     """
-
-    recipe: RecipeFields
 
     store: StoreOption = None
     """Where results lie: made if it is not there. Left out: $WINNOW_STORE, else ./winnow-store."""

@@ -6,15 +6,13 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from winnow.cli.arguments import RecipeFields, parse_with_recipe
+from winnow.cli.arguments import WithRecipe, parse_with_recipe
 from winnow.recipes import to_toml
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WithRecipe):
     """Print a recipe as TOML that `winnow run FILE.toml` accepts, with whatever fields are changed here."""
-
-    recipe: RecipeFields
 
 
 def main(words: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ import tyro
 from rich.console import Console
 from rich.filesize import decimal
 
-from winnow.cli.arguments import RecipeFields, StoreOption, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
 from winnow.errors import MissingResult
 from winnow.experiments.experiment import TICKET
 
@@ -22,13 +22,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class Options(WithRecipe):
     """Write a ticket of a run to a file: its mask, its rewind point and where they came from. Nothing is trained.
 
     `winnow.Ticket.read(FILE)` reads it, and its `apply_(network)` makes a network the ticket.
     """
-
-    recipe: RecipeFields
 
     level: int | None = None
     """Which level's ticket. Left out: the smallest matching one."""

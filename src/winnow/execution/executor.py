@@ -73,16 +73,25 @@ class Executor:
     _choices: dict[Network, Choice] = field(default_factory=dict[Network, Choice])
 
     def plan(self, targets: Targets) -> Plan:
-        """What running the targets would do, from what is stored now."""
-        plan = Plan({}, {}, {}, [])
-        unfit: set[Step] = set()
-        for target, content in targets.items():
-            self._visit(target, content, plan, unfit)
-        return plan
+        """What running the targets would do, from what is stored now. Damaged results count as missing."""
+        while True:
+            plan = Plan({}, {}, {}, [])
+            unfit: set[Step] = set()
+            try:
+                for target, content in targets.items():
+                    self._visit(target, content, plan, unfit)
+            except CorruptResult as damage:
+                self._start_over(damage)
+            else:
+                return plan
 
     def forget(self) -> None:
         """Look results up again: what was stored has turned out to be damaged."""
         self._known.clear()
+
+    def _start_over(self, damage: CorruptResult | MissingResult) -> None:
+        self.reporter.noted(str(damage))
+        self.forget()
 
     def _visit(self, target: Step, content: Content, plan: Plan, unfit: set[Step]) -> None:
         """Add a step and, before it, what it needs, to the plan. Depth first, without recursion."""
@@ -136,11 +145,9 @@ class Executor:
                     raise KeyboardInterrupt
                 try:
                     made = self._advance(plan, targets, interruption)
-                except (CorruptResult, MissingResult) as problem:
-                    self.reporter.noted(str(problem))
-                    self.forget()
-                else:
                     self._tidy(made, plan, targets)
+                except (CorruptResult, MissingResult) as damage:
+                    self._start_over(damage)
                 plan = self.plan(targets)
         return plan
 

@@ -15,18 +15,19 @@ from winnow.training.state import State
 
 def save(path: Path, state: State, curve: Curve, seconds: float) -> None:
     """Save one lane; whatever was saved before stays until this is whole."""
-    body = codec.encode(state, Content.FULL)
-    head = json.dumps({"sha256": checksum(body), "curve": curve.to_csv(), "seconds": seconds})
-    write_file(path, head.encode() + b"\n" + body)
+    described = json.dumps({"curve": curve.to_csv(), "seconds": seconds})
+    content = described.encode() + b"\n" + codec.encode(state, Content.FULL)
+    write_file(path, checksum(content).encode() + b"\n" + content)
 
 
 def load(path: Path) -> tuple[State, Curve, float] | None:
     """What was saved, and the seconds it took; None where nothing was, or where it is damaged."""
     try:
-        head, _, body = path.read_bytes().partition(b"\n")
-        described = json.loads(head)
-        if checksum(body) != described["sha256"]:
+        stated, _, content = path.read_bytes().partition(b"\n")
+        if checksum(content).encode() != stated:
             return None
+        head, _, body = content.partition(b"\n")
+        described = json.loads(head)
         return codec.decode(body), Curve.from_csv(described["curve"]), float(described["seconds"])
     except (OSError, ValueError, KeyError, TypeError, CorruptResult):
         return None

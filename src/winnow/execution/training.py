@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -143,10 +144,10 @@ class _Batch:
                     observers=[watch],
                 )
             state.window = watch.window
+            self._evaluate(state, state.window)
             self._end_diverged(state)
             if all(lane.has_diverged for lane in self.started):
                 return
-            self._evaluate(state, state.window)
             if boundary % self.course.evaluate == 0:
                 watch.reset()
                 state.window = state.window[:, :0]
@@ -157,8 +158,10 @@ class _Batch:
         """The iterations to come at which something is evaluated or stored."""
         stops = [step.stop for step in self.started[0].lane.steps]
         every = self.course.evaluate
-        grid = [every * n for n in range(iteration // every + 1, stops[-1] // every + 1)]
-        return sorted({*grid, *(stop for stop in stops if stop > iteration)})
+        grid = [every * n for n in range(iteration // every, stops[-1] // every + 1)]
+        # A training that was saved just when something was due is looked at before it goes on.
+        is_due = iteration > self.start and iteration not in self.started[0].curve.rows
+        return sorted(due for due in {*grid, *stops} if due > iteration or (due == iteration and is_due))
 
     def _evaluate(self, state: State, window: Tensor) -> None:
         with self.trainer.profile.part("evaluation"):
@@ -195,13 +198,17 @@ class _Batch:
         """Record lanes whose loss is no longer finite as failed. They stay in the batch, where they disturb none."""
         for number, position in enumerate(first_not_finite(state.window)):
             lane = self.started[number]
-            if position is None or lane.has_diverged:
+            is_finite = math.isfinite(lane.curve.rows[state.iteration]["validation_loss"])
+            if lane.has_diverged or (position is None and is_finite):
                 continue
             lane.has_diverged = True
-            iteration = state.iteration - state.window.shape[1] + position
+            del lane.curve.rows[state.iteration]
+            behind = 0 if position is None else state.window.shape[1] - position
+            iteration = state.iteration - behind
+            first_spoiled = iteration + (behind > 0)  # a loss is of the weights before the update
             failure = Failure("Diverged", _advice(self.course, iteration))
             for step in lane.lane.steps:
-                if step.stop > iteration:
+                if step.stop >= first_spoiled:
                     self.trainer.store.put_failure(step, failure, curve=lane.curve, making=Making(self._seconds(lane)))
                     self.trainer.reporter.failed(step, failure.message)
             self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)

@@ -77,7 +77,7 @@ class Experiment:
     def steps(self) -> list[Step]:
         """Every step behind the experiment, each after those it is made from."""
         found: dict[Step, None] = {}
-        stack = [
+        stack: list[tuple[Step, bool]] = [
             (step, False) for step in reversed((*self.rewind_points.values(), *(row.trained for row in self.rows)))
         ]
         while stack:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Iterator
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,8 @@ def initialize(network: nn.Module, scheme: Scheme, generator: torch.Generator) -
     not touched, and may lie on the meta device.
     """
     values: dict[str, Tensor] = {}
-    for module_name, module in network.named_modules():
+    modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
+    for module_name, module in modules:
         for name, parameter in module.named_parameters(recurse=False):
             path = f"{module_name}.{name}" if module_name else name
             if name == "bias":

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -19,11 +18,9 @@ Shape = tuple[int, int, int]
 """(channels, height, width) of one example."""
 
 
-class Builder(Protocol):
-    """What a family is: the shape of an example, the number of classes and some sizes -> a network."""
-
-    def __call__(self, shape: Shape, classes: int, *sizes: int) -> nn.Module: ...
-
+Builder = Callable[..., nn.Module]
+"""What a family is: the shape of an example, the number of classes and some sizes -> a network. How many sizes there
+may be is told from its signature."""
 
 _FAMILIES: dict[str, Builder] = {}
 

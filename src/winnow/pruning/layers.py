@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from typing import cast
 
 from torch import nn
 
@@ -40,9 +41,10 @@ def prunable_layers(network: nn.Module, rates: Rates, exclude: Sequence[str] = (
     the `output`. Parameters whose kind has no rate, or whose name matches a pattern in `exclude`, are left out.
     Raises RecipeError for a pattern that matches nothing, or when nothing is left.
     """
-    kernels: dict[str, nn.Module] = {
+    modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
+    kernels = {
         f"{name}.weight".removeprefix("."): module
-        for name, module in network.named_modules()
+        for name, module in modules
         if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
     }
     for pattern in exclude:

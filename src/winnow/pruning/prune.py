@@ -47,16 +47,18 @@ def prune(
         alive = torch.cat([before[name].flatten() for name in group])
         kept = kept_weights(len(alive), layers[group[0]].rate, level)
         mask = keep_largest(flat_scores, alive, int(alive.sum()) - kept)
-        for name, part in zip(group, mask.split([layers[name].size for name in group]), strict=True):
+        parts = torch.split(mask, [layers[name].size for name in group])
+        for name, part in zip(group, parts, strict=True):
             after[name] = part.reshape(layers[name].shape)
-    _check_every_layer_is_alive(after, level)
+    _check_every_layer_is_alive(after, level, scope)
     return Mask({name: after[name] for name in layers})
 
 
-def _check_every_layer_is_alive(kept: Mapping[str, Tensor], level: int) -> None:
+def _check_every_layer_is_alive(kept: Mapping[str, Tensor], level: int, scope: Scope) -> None:
+    another = ", or scope 'layerwise'" if scope == "global" else ""
     empty = [name for name, mask in kept.items() if not mask.any()]
     if empty:
         raise LayerCollapse(
             f"level {level} would leave no weights in {', '.join(empty)}, so no signal could pass.\n"
-            f"Ask for fewer levels, a smaller rate for that kind of layer, or scope 'layerwise'."
+            f"Ask for fewer levels, a smaller rate for that kind of layer{another}."
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from winnow.errors import RecipeError, UnknownName
@@ -40,5 +41,5 @@ def read(name_or_path: str | Path) -> Recipe:
     return from_toml((_folder() / f"{written}.toml").read_text("utf-8"), source=f"{written}.toml")
 
 
-def _folder() -> resources.abc.Traversable:
+def _folder() -> Traversable:
     return resources.files("winnow.recipes")

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -48,9 +48,10 @@ def edited(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
         *sections, name = path.split(".")
         inner = table
         for section in sections:
-            inner = inner.setdefault(section, {})
-            if not isinstance(inner, dict):
+            within = inner.setdefault(section, {})
+            if not isinstance(within, dict):
                 raise RecipeError(f"{recipe.name}, field {path}: there is no such field; '{section}' is a value.")
+            inner = cast("dict[str, Any]", within)
         inner[name] = value
     return from_table(table, source=recipe.name)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from winnow.experiments.experiment import TICKET
 from winnow.results import Level, Results, Spread
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
 _DENSE = "#444444"
 
-_SETTINGS = {
+_SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "winnow",
     "svg.fonttype": "none",
     "font.size": 9,
@@ -32,17 +32,10 @@ def draw(results: Results, folder: Path) -> list[Path]:
     Points are means over replicates, bars their least and most (as in LTH, arXiv 1803.03635, Fig. 4); the
     dashed line and its band are the dense network. The SVG's bytes depend on the results alone.
     """
-    import matplotlib as mpl
+    from matplotlib import style
     from matplotlib.figure import Figure
 
-    settings = {
-        "svg.hashsalt": "winnow",
-        "svg.fonttype": "none",
-        "font.size": 9,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-    }
-    with mpl.rc_context(settings):
+    with style.context(["default", _SETTINGS]):
         figure = Figure(figsize=(9.6, 3.9), layout="constrained")
         accuracy, early_stop = figure.subplots(1, 2)
         _accuracies(accuracy, results)
@@ -121,7 +114,7 @@ def _curve(
 
 def _density_axis(axes: Axes, results: Results) -> None:
     """Density falls to the right on a logarithmic axis, as in the papers."""
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
     least = 100 * min(training.density for training in results.trainings)
     axes.set_xscale("log")
@@ -129,7 +122,7 @@ def _density_axis(axes: Axes, results: Results) -> None:
     ticks = [tick for tick in (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01) if tick >= least / 1.15]
     axes.xaxis.set_major_locator(FixedLocator(ticks))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("density: weights remaining (%)")
     axes.grid(axis="both", alpha=0.2, linewidth=0.6)
 

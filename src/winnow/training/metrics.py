@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -46,7 +47,7 @@ class Curve:
         Found in retrospect, on the evaluation grid: training always runs its full length.
         """
         losses = self.series("validation_loss")
-        return min(losses, key=lambda iteration: losses[iteration])
+        return min(losses, key=lambda iteration: math.inf if math.isnan(losses[iteration]) else losses[iteration])
 
     @property
     def last(self) -> int:
