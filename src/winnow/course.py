@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from winnow.data import Augmentation, entry
+from winnow.data import entry
+from winnow.data.augment import Augmentation
 from winnow.errors import RecipeError
 from winnow.models.initialize import Scheme
 from winnow.models.registry import Shape

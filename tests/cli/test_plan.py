@@ -71,7 +71,7 @@ def test_the_estimate_of_disk_is_what_a_run_takes(winnow: Winnow, tmp_path: Path
 
 def test_steps_lists_each_step_with_where_it_stands(winnow: Winnow, finished: Path) -> None:
     said = winnow("plan", "digits", *TINY, "--levels", "3", "--steps", "--store", finished)
-    lines = [line for line in said.out.split("\n\n")[0].splitlines()[1:]]
+    lines = said.out.split("\n\n")[0].splitlines()[1:]
     kinds = [tuple(line.split()[1:3]) for line in lines]
     assert kinds.count(("train", "yes")) == 10 and kinds.count(("train", "no")) == 4
     assert kinds.count(("prune", "yes")) == 4 and kinds.count(("prune", "no")) == 2

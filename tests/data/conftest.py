@@ -89,10 +89,12 @@ def site(files: dict[str, bytes]) -> Iterator[Site]:
             wanted = self.headers.get("Range")
             site.ranges.append(wanted)
             if content is None:
-                return self.send_error(404)
+                self.send_error(404)
+                return
             start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and site.resumes else 0
             if start and start >= len(content):
-                return self.send_error(416)
+                self.send_error(416)
+                return
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -101,7 +103,7 @@ def site(files: dict[str, bytes]) -> Iterator[Site]:
             sent = content[start:]
             self.wfile.write(sent[: site.stops_after.pop(0)] if site.stops_after else sent)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *_: object) -> None:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

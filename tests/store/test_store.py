@@ -261,7 +261,7 @@ def test_a_result_that_another_process_replaces_meanwhile_is_read_again(
         ),
         (
             lambda root: Store(root) and (root / "format.json").write_text("{"),
-            r'format.json cannot be read .* If the rest of the store is whole, write {"format": 1} into it.',
+            r'format.json cannot be read: (.|\n)*If the rest of the store is whole, write {"format": 1} into it.',
         ),
         (lambda root: Store(root) and (root / "format.json").write_text("[]"), r"format.json cannot be read"),
         (lambda root: Store(root) and (root / "format.json").write_text("{}"), r"format.json cannot be read"),

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
+import tyro
 from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
@@ -39,6 +40,12 @@ class Options(WithRecipe):
 
     keep: Keep = "weights"
     """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only."""
+
+    engine: Literal["auto", "plain", "stacked", "perceptron"] = "auto"
+    """How lanes are trained, as for `winnow run`."""
+
+    lanes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """How many lanes to train together, at most. Left out: what suits the network and the device."""
 
     steps: bool = False
     """Whether to list every step."""
@@ -74,8 +81,8 @@ def main(words: Sequence[str]) -> int:
         from winnow.execution.pace import pace
 
         last = max(found.remaining, key=lambda step: step.length)
-        at_once = max(line.to_train for line in found.lines)
-        known = pace(last, store, device, at_once)
+        at_once = options.lanes or max(line.to_train for line in found.lines)
+        known = pace(last, store, device, at_once, options.engine)
         out.print(
             f"time: about {duration(found.iterations * known.seconds)} on {device.type} for {found.iterations:,} "
             f"iterations,\n      {1000 * known.seconds:.3g} ms each, {known.source}",

@@ -6,7 +6,7 @@
 """
 
 from winnow.data.arrays import Arrays
-from winnow.data.augment import Augmentation, Draws, draw
+from winnow.data.augment import Draws, draw
 from winnow.data.cache import cache_directory, fetch, load, where
 from winnow.data.catalogue import Entry, entry, names
 from winnow.data.resident import Resident
@@ -14,7 +14,6 @@ from winnow.data.split import Split, split
 
 __all__ = [
     "Arrays",
-    "Augmentation",
     "Draws",
     "Entry",
     "Resident",

@@ -17,6 +17,7 @@ from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
 from winnow.store.manifest import hardware
 from winnow.training import Batches, State, choose, evaluated, learning_rate, optimizer, train_
+from winnow.training.choice import EngineName
 
 _ENOUGH = 0.6
 """Seconds of training to time, and at least three iterations."""
@@ -35,13 +36,13 @@ class Pace:
     """Where this is known from, in words."""
 
 
-def pace(step: Train, store: Store, device: torch.device, lanes: int) -> Pace:
+def pace(step: Train, store: Store, device: torch.device, lanes: int, engine: EngineName = "auto") -> Pace:
     """The pace of trainings like `step`, `lanes` of them at once if the engine takes so many."""
     known = [manifest for manifest in manifests(store) if isinstance(manifest, Manifest) and _is_alike(manifest, step)]
     if known:
         paces = [each.seconds / (each.step["stop"] - each.step["start"]) for each in known]
         return Pace(statistics.median(paces), f"as {len(known)} stored training{'s' * (len(known) > 1)} took here")
-    return Pace(_timed(step, device, lanes), "timed just now on synthetic data of the same shape")
+    return Pace(_timed(step, device, lanes, engine), "timed just now on synthetic data of the same shape")
 
 
 def _is_alike(manifest: Manifest, step: Train) -> bool:
@@ -56,17 +57,18 @@ def _is_alike(manifest: Manifest, step: Train) -> bool:
     )
 
 
-def _timed(step: Train, device: torch.device, lanes: int) -> float:
+def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> float:
+    """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
     network = build(course.network.name, course.network.shape, course.network.classes)
-    choice = choose(network, device, precision=course.precision, deterministic=step.deterministic)
+    choice = choose(network, device, precision=course.precision, deterministic=step.deterministic, engine=name)
     lanes = max(1, min(lanes, choice.width))
     engine, updates = choice.build(network, lanes, {}, course.precision), optimizer(course.updates)
 
     stream = torch.Generator().manual_seed(0)
     values = initialize(network, course.network.init, stream)
     one = State.of_values(values, [name for name, _ in network.named_parameters()]).with_slots(updates.slots)
-    state = State.stacked([one] * lanes, device)
+    state, masks = engine.enter(State.stacked([one] * lanes, device), {})
     count = max(_EXAMPLES, course.batch)
     examples = Resident(
         torch.randint(256, (count, *course.network.shape), generator=stream, dtype=torch.uint8),
@@ -82,7 +84,7 @@ def _timed(step: Train, device: torch.device, lanes: int) -> float:
     def train() -> None:
         stop = state.iteration + 1
         rate = learning_rate(course.updates, 0)
-        train_(state, stop, batches=batches, engine=engine, optimizer=updates, rate=lambda _: rate, masks={})
+        train_(state, stop, batches=batches, engine=engine, optimizer=updates, rate=lambda _: rate, masks=masks)
 
     known = entry(course.examples.name)
     evaluations = (course.examples.validation + known.test) / count

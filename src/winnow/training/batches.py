@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from winnow.course import Noise
-from winnow.data import Augmentation, Draws, Resident, draw
+from winnow.data import Draws, Resident, draw
+from winnow.data.augment import Augmentation
 from winnow.seeds import generator
 
 
