@@ -18,6 +18,7 @@ from winnow.experiments import Experiment, Row
 from winnow.experiments.experiment import TICKET
 from winnow.recipe import Matching
 from winnow.store import Store
+from winnow.store.files import write_file
 from winnow.training.metrics import Curve
 
 
@@ -239,4 +240,6 @@ def write_parquet(records: Sequence[Record], path: Path) -> None:
         name: pa.int64() if name in integers else pa.float64() if name in floats else pa.string() for name in columns
     }
     table = pa.table({name: pa.array(values, type=types[name]) for name, values in columns.items()})
-    parquet.write_table(table, path)
+    buffer = pa.BufferOutputStream()
+    parquet.write_table(table, buffer)
+    write_file(path, buffer.getvalue().to_pybytes(), option="--out FILE")

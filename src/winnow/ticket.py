@@ -70,7 +70,7 @@ class Ticket:
         tensors |= {f"mask/{name}": kept for name, kept in self.mask.items()}
         order = {"state": list(self.state), "mask": list(self.mask)}
         header = json.dumps({"format": FORMAT, "order": order, "provenance": dict(self.provenance)})
-        write_file(Path(path), save(tensors, metadata={"winnow": header}))
+        write_file(Path(path), save(tensors, metadata={"winnow": header}), option="--out FILE")
 
     @classmethod
     def read(cls, path: Path | str) -> Ticket:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,7 +12,18 @@ from winnow.course import Noise, Updates
 from winnow.data import Resident
 from winnow.errors import RecipeError
 from winnow.models import build, initialize, register
-from winnow.training import Batches, Perceptron, Plain, Stacked, State, choose, optimizer, train_
+from winnow.training import (
+    Batches,
+    Compiled,
+    Graphed,
+    Perceptron,
+    Plain,
+    Stacked,
+    State,
+    choose,
+    optimizer,
+    train_,
+)
 
 CLASSES = 4
 
@@ -235,6 +248,78 @@ def test_bfloat16_computes_layers_coarsely_and_keeps_weights_in_float32():
         assert {gradient.dtype for gradient in gradients} == {torch.float32}
         torch.testing.assert_close(coarse, exact, rtol=0.05, atol=0.05)
         assert not torch.equal(coarse, exact)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch")  # of the compiler's own modules, on loading
+@pytest.mark.parametrize(("name", "shape"), [("lenet-16-8", (1, 6, 6)), ("normed-for-engines", (2, 5, 5))])
+def test_the_compiled_engine_equals_the_plain_one_over_fifty_steps(name, shape):
+    course, states = OPTIMIZERS["adam"], starting_states(name, shape, 2, OPTIMIZERS["adam"])
+    plain, compiled = (
+        trained(engine, name, shape, states, course, replicates=[0, 1], augment=("flip",))
+        for engine in (Plain, Compiled)
+    )
+    assert_close(plain, compiled)
+
+
+class FakeGraph:
+    """Stands in for a CUDA graph where there is no GPU: what was recorded is computed anew, into the same tensors."""
+
+    def replay(self) -> None:
+        engine, state = self.recorded
+        losses, gradients = engine._branched(state)
+        engine._losses.copy_(losses)
+        for static, gradient in zip(engine._gradients, gradients, strict=True):
+            static.copy_(gradient)
+
+
+class FakeStream:
+    def wait_stream(self, other) -> None: ...
+
+
+@pytest.fixture
+def without_gpu(monkeypatch):
+    """Every call of torch.cuda that the graphed engine makes, doing nothing."""
+    stack = contextlib.nullcontext
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", FakeGraph)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: stack())
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph: stack())
+    original = Graphed._capture
+
+    def capture(self, state, images, labels):
+        original(self, state, images, labels)
+        self._graph.recorded = (self, state)
+
+    monkeypatch.setattr(Graphed, "_capture", capture)
+
+
+@pytest.mark.parametrize("name", ["normed-for-engines", "lenet-16-8"])
+def test_what_the_graphed_engine_does_around_its_graph_equals_the_plain_one(without_gpu, name):
+    shape, course = (2, 5, 5), OPTIMIZERS["momentum and decay"]
+    states = starting_states(name, shape, 3, course)
+    plain, graphed = (trained(engine, name, shape, states, course, replicates=[0, 1, 2]) for engine in (Plain, Graphed))
+    assert_close(plain, graphed)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="records real CUDA graphs")
+def test_the_graphed_engine_equals_the_plain_one_on_a_gpu():
+    name, shape, course = "normed-for-engines", (2, 5, 5), OPTIMIZERS["momentum and decay"]
+    network, data = build(name, shape, CLASSES), examples(shape)
+    index = torch.arange(48).reshape(3, 16)
+    images, labels = data.images_at(index).cuda(), data.labels_at(index).cuda()
+    plain, graphed = (State.stacked(starting_states(name, shape, 3, course), torch.device("cuda")) for _ in range(2))
+    recorded = Graphed(network)
+    for _ in range(5):
+        expected = Plain(network).gradients(plain, images, labels)
+        found = recorded.gradients(graphed, images, labels)
+        torch.testing.assert_close(found[0], expected[0])
+        torch.testing.assert_close(found[1], expected[1])
+
+
+def test_graphs_are_refused_without_a_gpu():
+    with pytest.raises(RecipeError, match="'graphed' records CUDA graphs, and this run is on 'cpu'"):
+        choose(build("conv-2", (1, 28, 28), 10), torch.device("cpu"), engine="graphed")
 
 
 def test_an_engine_that_cannot_train_the_network_is_refused():

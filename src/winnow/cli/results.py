@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.results import collect, to_csv, to_json, write_parquet
     from winnow.store import Store
     from winnow.store.experiments import identity, recorded
-    from winnow.store.files import storing, write_file
+    from winnow.store.files import write_file
 
     store = Store(options.store, make=False)
     recipes = [recipe for recipe in recorded(store) if options.recipe in (None, recipe.name)]
@@ -61,16 +61,15 @@ def main(words: Sequence[str]) -> int:
         for results in found:
             console.print(levels_table(results), verdict(results), "", sep="\n")
         if options.out is not None:
-            write_file(options.out, text.getvalue().encode())
+            write_file(options.out, text.getvalue().encode(), option="--out FILE")
         return 0
     records = [record for results in found for record in results.records()]
     if options.format == "parquet" and options.out is not None:
-        with storing(options.out):
-            write_parquet(records, options.out)
+        write_parquet(records, options.out)
         return 0
     text = to_csv(records) if options.format == "csv" else to_json(records)
     if options.out is None:
         sys.stdout.write(text)
     else:
-        write_file(options.out, text.encode())
+        write_file(options.out, text.encode(), option="--out FILE")
     return 0

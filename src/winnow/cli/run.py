@@ -35,9 +35,10 @@ class Options(WithRecipe):
     """How to tell what happens: a live display, plain lines for logs, or nothing but the result. Auto is live in a
     terminal, plain elsewhere."""
 
-    engine: Literal["auto", "plain", "stacked", "perceptron"] = "auto"
+    engine: Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"] = "auto"
     """How lanes are trained: plain, one by one; stacked into one batched computation; perceptron, the same written out
-    for fully connected networks, on the remaining weights alone. Auto chooses and says why."""
+    for fully connected networks, on the remaining weights alone; compiled, one by one by torch.compile; graphed, side
+    by side in a CUDA graph. Auto chooses and says why."""
 
     lanes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
     """How many lanes to train together, at most. Left out: what suits the network and the device."""

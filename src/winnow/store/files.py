@@ -19,10 +19,13 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Put a file in place, or replace it, in one move: readers see the old one or the new one."""
+def write_file(path: Path, content: bytes, *, option: str = "--store DIR") -> None:
+    """Put a file in place, or replace it, in one move: readers see the old one or the new one.
+
+    `option` is what a user gives to have it elsewhere, for the error.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    with storing(path):
+    with storing(path, option=option):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             _flushed(temporary, content)
@@ -65,7 +68,7 @@ def _move(new: Path, folder: Path, *, aside: Path) -> None:
 
 
 @contextmanager
-def storing(path: Path) -> Generator[None]:
+def storing(path: Path, *, option: str = "--store DIR") -> Generator[None]:
     """Turn what the operating system says while writing to `path` into what the user can do about it."""
     try:
         yield
@@ -80,7 +83,7 @@ def storing(path: Path) -> Generator[None]:
             raise StoreError(f"writing to {path} failed: {error}") from error
         raise StoreError(
             f"writing to {path} failed: {error.strerror}.\n"
-            f"{remedy}, or choose another place with --store DIR. What was stored before is safe."
+            f"{remedy}, or choose another place with {option}. What was stored before is safe."
         ) from error
 
 

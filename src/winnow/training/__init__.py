@@ -2,6 +2,7 @@
 
 from winnow.training.batches import Batches
 from winnow.training.choice import Choice, EngineName, choose
+from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import Engine, Plain, Stacked
 from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
@@ -13,9 +14,11 @@ from winnow.training.state import State
 __all__ = [
     "Batches",
     "Choice",
+    "Compiled",
     "Curve",
     "Engine",
     "EngineName",
+    "Graphed",
     "Observer",
     "Perceptron",
     "Plain",

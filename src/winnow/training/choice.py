@@ -10,19 +10,21 @@ import torch
 from torch import Tensor, nn
 
 from winnow.errors import RecipeError
+from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stacked
 from winnow.training.perceptron import Perceptron, linear_layers
 
-EngineName = Literal["auto", "plain", "stacked", "perceptron"]
+EngineName = Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"]
 """`plain`: lanes one by one. `stacked`: one batched computation. `perceptron`: the same for fully connected networks,
-written out, on the remaining weights alone. `auto` is the fastest of them that fits."""
+written out, on the remaining weights alone. `compiled`: one by one, by torch.compile. `graphed`: lanes side by side in
+one CUDA graph. `auto` is what measured fastest; it never takes the last, which nobody has measured yet."""
 
 
 @dataclass(frozen=True)
 class Choice:
     """An engine for a network on a device, how many lanes it takes at once, and why."""
 
-    name: Literal["plain", "stacked", "perceptron"]
+    name: Literal["plain", "stacked", "perceptron", "compiled", "graphed"]
     width: int
     reason: str
 
@@ -33,7 +35,9 @@ class Choice:
         """
         if self.name == "perceptron":
             return Perceptron(network, masks)
-        return (Plain if self.name == "plain" or lanes == 1 else Stacked)(network, precision)
+        if self.name == "stacked" and lanes == 1:
+            return Plain(network, precision)
+        return _ENGINES[self.name](network, precision)
 
 
 def choose(
@@ -57,8 +61,10 @@ def choose(
         raise RecipeError(f"the engine 'perceptron' cannot train this network: {obstacle}. Use 'auto'.")
     if engine == "auto" and any(isinstance(module, CONVOLUTIONS) for module in network.modules()):
         return Choice("plain", 1, "convolutions train faster lane by lane than grouped")
-    if engine == "plain":
-        return Choice("plain", 1, "asked for")
+    if engine in ("plain", "compiled"):
+        return Choice(engine, 1, "asked for")
+    if engine == "graphed" and device.type != "cuda":
+        raise RecipeError(f"the engine 'graphed' records CUDA graphs, and this run is on '{device}'. Use 'auto'.")
     weights = sum(parameter.numel() for parameter in network.parameters())
     fitting = width or max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient, two buffers: float32
     if engine == "auto" and obstacle is None and device.type == "cpu":
@@ -66,6 +72,8 @@ def choose(
     reason = f"up to {fitting} lanes in one batched computation" if engine == "auto" else "asked for"
     return Choice("stacked" if engine == "auto" else engine, fitting, reason)
 
+
+_ENGINES = {"plain": Plain, "stacked": Stacked, "compiled": Compiled, "graphed": Graphed}
 
 _MOST_LANES = 32
 

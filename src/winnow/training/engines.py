@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, Protocol
 
@@ -69,17 +69,15 @@ class Plain(Whole):
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
         self.network.train()
-        losses: list[Tensor] = []
-        by_lane: list[tuple[Tensor, ...]] = []
-        for lane in range(state.lanes):
-            parameters = {name: p[lane].detach().requires_grad_() for name, p in state.parameters.items()}
-            logits = self._forward(parameters, state, lane, images[lane])  # (batch, classes)
-            loss = F.cross_entropy(logits, labels[lane])
-            by_lane.append(torch.autograd.grad(loss, list(parameters.values())))
-            losses.append(loss.detach())
-        if state.lanes == 1:
-            return losses[0].unsqueeze(0), [gradient.unsqueeze(0) for gradient in by_lane[0]]
-        return torch.stack(losses), [torch.stack(gradients) for gradients in zip(*by_lane, strict=True)]
+        by_lane = [self._lane(state, lane, images[lane], labels[lane]) for lane in range(state.lanes)]
+        return side_by_side(by_lane)
+
+    def _lane(self, state: State, lane: int, images: Tensor, labels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """One lane's mean loss, and the gradient of each of its parameters."""
+        parameters = {name: p[lane].detach().requires_grad_() for name, p in state.parameters.items()}
+        logits = self._forward(parameters, state, lane, images)  # (batch, classes)
+        loss = F.cross_entropy(logits, labels)
+        return loss.detach(), torch.autograd.grad(loss, list(parameters.values()))
 
     @torch.no_grad()
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -98,7 +96,10 @@ class Plain(Whole):
         if self.has_convolutions and images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
         with computing_in(self.precision, images.device):
-            return _at_least_float32(functional_call(self.network, parameters | buffers, (images,)))
+            return _at_least_float32(self._call(parameters | buffers, images))
+
+    def _call(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
+        return functional_call(self.network, values, (images,))
 
 
 class Stacked(Whole):
@@ -135,6 +136,15 @@ class Stacked(Whole):
 
     def _forward(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
         return functional_call(self.network, values, (images,))
+
+
+def side_by_side(by_lane: Sequence[tuple[Tensor, tuple[Tensor, ...]]]) -> tuple[Tensor, list[Tensor]]:
+    """Lanes' losses and gradients, with the lanes in front; a single lane's are not copied."""
+    if len(by_lane) == 1:
+        loss, gradients = by_lane[0]
+        return loss.unsqueeze(0), [gradient.unsqueeze(0) for gradient in gradients]
+    losses, gradients = zip(*by_lane, strict=True)
+    return torch.stack(losses), [torch.stack(each) for each in zip(*gradients, strict=True)]
 
 
 def _at_least_float32(logits: Tensor) -> Tensor:
