@@ -24,8 +24,8 @@ from .conftest import TINY, Winnow
         (["digits", "--control", "renit"], "unknown control 'renit'. Did you mean 'reinit'?"),
         (["digits", "--prune.score", "magnitud"], "unknown score 'magnitud'. Did you mean 'magnitude'?"),
         (
-            ["digits", "--rewind", "400it"],
-            "rewind point 400it is not before the end of training (400it).\n        Choose k below 400it",
+            ["digits", "--rewind", "300it"],
+            "rewind point 300it is not before the end of training (300it).\n        Choose k below 300it",
         ),
         (["digits", "--rewind", "1ep", "--train.length", "10it"], "rewind point 1ep (16it) is not before the end"),
         (["digits", "--data.validation", "1200"], "data.validation is 1200, but digits has only 1200"),
@@ -53,12 +53,12 @@ def test_a_rate_outside_zero_to_one_is_named_with_its_field(rate: str, winnow: W
 @pytest.mark.parametrize(
     "before, after, sentence",
     [
-        ("levels = 16", "level = 16", "mine.toml, field level: there is no such field. Did you mean 'levels'?"),
-        ("levels = 16", 'levels = "many"', "mine.toml, field levels: expected a valid integer, given 'many'."),
+        ("levels = 15", "level = 15", "mine.toml, field level: there is no such field. Did you mean 'levels'?"),
+        ("levels = 15", 'levels = "many"', "mine.toml, field levels: expected a valid integer, given 'many'."),
         ("batch = 60", "batch = 0", "mine.toml, field train.batch: expected greater than or equal to 1, given 0."),
-        ('length = "400it"', 'length = "400"', "mine.toml, field train.length: '400' is not an amount of training."),
+        ('length = "300it"', 'length = "300"', "mine.toml, field train.length: '300' is not an amount of training."),
         ("linear = 0.2", "linear = 1.5", "mine.toml, field prune.rate.linear: expected less than 1, given 1.5."),
-        ("levels = 16", "levels = ", "mine.toml is not TOML: "),
+        ("levels = 15", "levels = ", "mine.toml is not TOML: "),
     ],
 )
 def test_a_mistake_in_a_toml_file_is_told_with_file_field_and_expectation(

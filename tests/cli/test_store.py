@@ -57,7 +57,7 @@ def test_show_makes_a_manifest_readable_by_a_unique_beginning_of_its_key(winnow:
     said = winnow("store", "show", key[:12], "--store", finished)
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(f"train {key}\nin {finished}/results/")
-    for line in ("learning_rate  0.0012", "name     lenet-16", "origin  ", "metrics.csv  ", "torch  "):
+    for line in ("learning_rate  0.004", "name     lenet-16", "origin  ", "metrics.csv  ", "torch  "):
         assert line in said.out
 
 

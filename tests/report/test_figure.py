@@ -88,3 +88,16 @@ def test_density_falls_to_the_right_and_the_smallest_matching_is_named(drawn: Fi
 
 def test_a_run_of_the_dense_network_alone_can_be_drawn(tmp_path: Path) -> None:
     assert all(path.stat().st_size > 1_000 for path in draw(results_of({DENSE: [0.9]}), tmp_path))
+
+
+def test_a_figure_is_drawn_again_only_when_the_results_are_others(results: Results, tmp_path: Path) -> None:
+    svg, png = draw(results, tmp_path)
+    times = svg.stat().st_mtime_ns, png.stat().st_mtime_ns
+    draw(results, tmp_path)
+    assert (svg.stat().st_mtime_ns, png.stat().st_mtime_ns) == times
+    png.unlink()
+    draw(results, tmp_path)
+    assert png.exists()
+    before = svg.read_bytes()
+    draw(results_of({DENSE: [0.90, 0.91, 0.92], (TICKET, 1): [0.5, 0.6, 0.7]}), tmp_path)
+    assert svg.read_bytes() != before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 from winnow.experiments.experiment import TICKET
 from winnow.results import Level, Results, Spread
 from winnow.store.files import storing
+from winnow.store.manifest import winnow_version
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, each with a marker of its own.
 _STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
@@ -30,31 +33,46 @@ def draw(results: Results, folder: Path) -> list[Path]:
     """Draw accuracy and early-stop iteration against density as SVG and PNG; gives the files.
 
     Points are means over replicates, bars their least and most (as in LTH, arXiv 1803.03635, Fig. 4); the
-    dashed line and its band are the dense network. The SVG's bytes depend on the results alone.
+    dashed line and its band are the dense network. The SVG's bytes depend on the results alone; files that show
+    them already are left as they are.
     """
+    paths = [folder / f"{results.experiment.recipe.name}-{results.identity}.{kind}" for kind in ("svg", "png")]
+    shown = _digest(results)
+    if all(path.exists() for path in paths) and shown in paths[0].read_text("utf-8", errors="replace"):
+        return paths
+
     from matplotlib import style
+
+    with style.context(["default", _SETTINGS]), storing(folder):
+        figure = _figure(results)
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(paths[1], dpi=160)
+        figure.savefig(paths[0], metadata={"Date": None, "Identifier": shown})  # last: it says what both show
+    return paths
+
+
+def _digest(results: Results) -> str:
+    """What tells whether a figure shows these results already."""
+    shown = (winnow_version(), results.experiment.recipe, results.levels)
+    return f"winnow-{hashlib.sha256(repr(shown).encode()).hexdigest()}"
+
+
+def _figure(results: Results) -> Figure:
     from matplotlib.figure import Figure
 
-    with style.context(["default", _SETTINGS]):
-        figure = Figure(figsize=(9.6, 3.9), layout="constrained")
-        accuracy, early_stop = figure.subplots(1, 2)
-        _accuracies(accuracy, results)
-        _early_stops(early_stop, results)
-        for axes in (accuracy, early_stop):
-            _density_axis(axes, results)
-        recipe = results.experiment.recipe
-        rewind = "from initialization" if recipe.rewind.value == 0 else f"rewound to {recipe.rewind}"
-        figure.suptitle(
-            f"{recipe.name}: tickets {rewind}, {recipe.replicates} replicates (bars: least to most)", fontsize=10
-        )
-        handles, labels = accuracy.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-        paths = [folder / f"{recipe.name}-{results.identity}.{kind}" for kind in ("svg", "png")]
-        with storing(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            figure.savefig(paths[0], metadata={"Date": None})
-            figure.savefig(paths[1], dpi=160)
-    return paths
+    figure = Figure(figsize=(9.6, 3.9), layout="constrained")
+    accuracy, early_stop = figure.subplots(1, 2)
+    _accuracies(accuracy, results)
+    _early_stops(early_stop, results)
+    for axes in (accuracy, early_stop):
+        _density_axis(axes, results)
+    recipe = results.experiment.recipe
+    rewind = "from initialization" if recipe.rewind.value == 0 else f"rewound to {recipe.rewind}"
+    replicates = f"{recipe.replicates} replicates (bars: least to most)" if recipe.replicates > 1 else "1 replicate"
+    figure.suptitle(f"{recipe.name}: tickets {rewind}, {replicates}", fontsize=10)
+    handles, labels = accuracy.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    return figure
 
 
 def _accuracies(axes: Axes, results: Results) -> None:

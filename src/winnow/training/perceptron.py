@@ -69,6 +69,12 @@ class Pattern:
         lanes, outputs, inputs = self.shape
         return _csr(self.rows_t, self.columns_t, values[self.order], (lanes * inputs, lanes * outputs))
 
+    def dense(self, values: Tensor) -> Tensor:
+        """The layer as it is without this: (lanes, outputs, inputs), zero where weights are pruned."""
+        dense = values.new_zeros(self.shape)
+        dense.view(-1)[self.positions] = values
+        return dense
+
 
 class Perceptron:
     """Lanes of a fully connected network (`nn.Sequential` of flatten, linear and ReLU) in products of its layers."""
@@ -96,15 +102,14 @@ class Perceptron:
 
     def leave(self, state: State) -> State:
         """See Engine."""
+        slots = {slot: self._unpacked(tensors) for slot, tensors in state.slots.items()}
+        return replace(state, parameters=self._unpacked(state.parameters), slots=slots)
 
-        def unpacked(tensors: Tensors) -> Tensors:
-            return {
-                name: self._dense(self.patterns[name], tensor) if name in self.patterns else tensor
-                for name, tensor in tensors.items()
-            }
-
-        slots = {slot: unpacked(tensors) for slot, tensors in state.slots.items()}
-        return replace(state, parameters=unpacked(state.parameters), slots=slots)
+    def _unpacked(self, tensors: Tensors) -> Tensors:
+        return {
+            name: self.patterns[name].dense(tensor) if name in self.patterns else tensor
+            for name, tensor in tensors.items()
+        }
 
     @torch.no_grad()
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -128,13 +133,13 @@ class Perceptron:
             by_name[f"{name}.weight"] = self._weight_gradient(f"{name}.weight", gradient, hidden[depth])
             if depth:
                 gradient = self._input_gradient(state.parameters, f"{name}.weight", gradient)
-                gradient.mul_(hidden[depth] > 0)
+                gradient = torch.ops.aten.threshold_backward(gradient, hidden[depth], 0.0)
         return losses, [by_name[name] for name in state.parameters]
 
     @torch.no_grad()
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See Engine."""
-        parameters = self.leave(state).parameters  # for so many examples, dense products are faster
+        parameters = self._unpacked(state.parameters)  # for so many examples, dense products are faster
         lanes = len(parameters[f"{self.names[0]}.bias"])
         hidden = images.flatten(1).mT.contiguous().expand(lanes, -1, -1)  # (lanes, features, examples)
         for name in self.names[:-1]:
@@ -150,8 +155,10 @@ class Perceptron:
         if pattern is None:
             return _affine(parameters, name, inputs)
         lanes, outputs, _ = pattern.shape
-        products = pattern.matrix(parameters[f"{name}.weight"]) @ inputs.flatten(0, 1)
-        return products.view(lanes, outputs, -1).add_(parameters[f"{name}.bias"].unsqueeze(2))
+        bias = parameters[f"{name}.bias"].view(-1, 1).expand(-1, inputs.shape[2])
+        return torch.addmm(bias, pattern.matrix(parameters[f"{name}.weight"]), inputs.flatten(0, 1)).view(
+            lanes, outputs, -1
+        )
 
     def _weight_gradient(self, name: str, gradient: Tensor, inputs: Tensor) -> Tensor:
         pattern = self.patterns.get(name)
@@ -167,11 +174,6 @@ class Perceptron:
             return torch.bmm(parameters[name].mT, gradient)
         lanes, _, inputs = pattern.shape
         return (pattern.transposed(parameters[name]) @ gradient.flatten(0, 1)).view(lanes, inputs, -1)
-
-    def _dense(self, pattern: Pattern, values: Tensor) -> Tensor:
-        dense = values.new_zeros(pattern.shape)
-        dense.view(-1)[pattern.positions] = values
-        return dense
 
 
 def _affine(parameters: Tensors, name: str, inputs: Tensor) -> Tensor:
