@@ -12,6 +12,9 @@ from winnow.recipes import read
 from winnow.timeline import Amount
 
 
+BASE = read("digits").edited({"train.length": "400it"})
+
+
 def test_a_recipe_does_not_change() -> None:
     recipe = Recipe()
     for value, field in [(recipe, "levels"), (recipe.train, "batch"), (recipe.prune.rate, "conv")]:
@@ -79,7 +82,7 @@ def test_an_impossible_combination_cannot_be_built(build: Any, message: str) -> 
     ],
 )
 def test_a_recipes_amounts_become_iterations(changes: dict[str, Any], expected: dict[str, Any]) -> None:
-    found = dataclasses.asdict(timeline(read("digits").edited(changes)))
+    found = dataclasses.asdict(timeline(BASE.edited(changes)))
     assert found | expected == found
 
 
@@ -106,7 +109,7 @@ def test_a_recipes_amounts_become_iterations(changes: dict[str, Any], expected: 
 )
 def test_amounts_that_contradict_each_other_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        timeline(read("digits").edited(changes))
+        timeline(BASE.edited(changes))
 
 
 def test_an_unknown_data_set_is_told_with_the_nearest_name() -> None:
@@ -115,7 +118,7 @@ def test_an_unknown_data_set_is_told_with_the_nearest_name() -> None:
 
 
 def test_a_course_holds_every_setting_of_the_recipe_that_training_follows() -> None:
-    recipe = read("digits").edited(
+    recipe = BASE.edited(
         {
             "seed": 3,
             "data.validation": 100,

@@ -148,7 +148,9 @@ def steps_of(recipe: Recipe) -> Train:
     return Train(course=shared, origin=init, noise=Noise(seed=recipe.seed, replicate=0), stop=100)
 
 
-BASE = read("digits").edited({"schedule.warmup": "32it", "schedule.drops": ["200it"]})
+BASE = read("digits").edited(
+    {"train.length": "400it", "optimizer.learning_rate": 0.0012, "schedule.warmup": "32it", "schedule.drops": ["200it"]}
+)
 
 
 @pytest.mark.parametrize(
