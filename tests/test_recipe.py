@@ -11,7 +11,6 @@ from winnow.recipe import Data, Optimizer, Pruning, Rates, Recipe, Schedule, Tra
 from winnow.recipes import read
 from winnow.timeline import Amount
 
-
 BASE = read("digits").edited({"train.length": "400it"})
 
 

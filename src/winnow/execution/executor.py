@@ -109,23 +109,21 @@ class Executor:
                 continue
             if step in plan.missing:
                 plan.missing[step] = wanted
-            elif self._is_stored(step, wanted):
+                continue
+            if self._known.get(step, Content.METRICS - 1) < wanted:
+                manifest = self.store.manifest(step)
+                if manifest is not None and manifest.failure is not None:
+                    plan.failed[step] = manifest.failure
+                    unfit.add(step)
+                    continue
+                if manifest is not None and manifest.kept >= wanted:
+                    self._known[step] = manifest.kept
+            if self._known.get(step, Content.METRICS - 1) >= wanted:
                 plan.stored[step] = max(wanted, plan.stored.get(step, wanted))
-            elif (failure := self.store.failure(step)) is not None:
-                plan.failed[step] = failure
-                unfit.add(step)
             else:
                 plan.stored.pop(step, None)
                 stack.append((step, wanted, True))
                 stack += [(source, needed, False) for source, needed in step.needs.items()]
-
-    def _is_stored(self, step: Step, wanted: Content) -> bool:
-        if self._known.get(step, Content.METRICS - 1) >= wanted:
-            return True
-        if not self.store.has(step, wanted):
-            return False
-        self._known[step] = wanted
-        return True
 
     def run(self, targets: Targets) -> Plan:
         """Run what is missing; gives the plan as it stands afterwards, with what failed and nothing missing.

@@ -8,6 +8,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -124,6 +125,7 @@ def manifest_of(
     )
 
 
+@cache
 def winnow_version() -> str:
     """The installed version, or "unknown" when run from a source tree that is not installed."""
     try:

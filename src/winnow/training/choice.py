@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -13,6 +14,8 @@ from winnow.errors import RecipeError
 from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stacked
 from winnow.training.perceptron import Perceptron, linear_layers
+
+_log = logging.getLogger(__name__)
 
 EngineName = Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"]
 """`plain`: lanes one by one. `stacked`: one batched computation. `perceptron`: the same for fully connected networks,
@@ -54,6 +57,8 @@ def choose(
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
     Raises RecipeError for an engine that cannot train the network.
     """
+    if precision is not None and device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
     if deterministic:
         return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
     obstacle = _obstacle_to_perceptron(network, precision)

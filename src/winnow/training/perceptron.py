@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from winnow.training.state import State, Tensors
 
-SPARSE_BELOW = 0.15
+SPARSE_BELOW = 0.18
 """The density below which a layer is kept sparse: where benchmarks/sparse.py finds sparse products faster."""
 
 
