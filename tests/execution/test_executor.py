@@ -9,11 +9,14 @@ import pytest
 import torch
 
 from tests.execution.conftest import RECIPE, Record, Spans, assert_same_results, planned, run, ticket
+from winnow.errors import WinnowError
+from winnow.execution import training
 from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
 from winnow.experiments import imp
 from winnow.steps import Content, Init, Step, Train
 from winnow.store import Making, Store
+from winnow.training import State
 
 EXPERIMENT = imp(RECIPE)
 
@@ -305,3 +308,40 @@ def test_lanes_have_the_results_of_trainings_alone(tmp_path: Path) -> None:
             continue  # a rounding error may turn a rank, and with it the next mask
         for iteration, metrics in one.curve(row.trained).rows.items():
             assert two.curve(row.trained).rows[iteration] == pytest.approx(metrics, rel=1e-3, abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("out"), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_where_lanes_do_not_fit_into_memory_half_of_them_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: RuntimeError
+) -> None:
+    recipe = RECIPE.edited({"deterministic": False, "replicates": 5, "levels": 1, "rewind": "0it"})
+    widths: list[int] = []
+    whole = training.train_
+
+    def cramped(state: State, stop: int, **parts: Any) -> None:
+        widths.append(state.lanes)
+        if state.lanes > 2:
+            raise error
+        whole(state, stop, **parts)
+
+    monkeypatch.setattr(training, "train_", cramped)
+    record = Record()
+    plan = Executor(Store(tmp_path), reporter=record, engine="stacked", width=5).run(imp(recipe).targets())
+    assert not plan.missing
+    assert not plan.failed
+    assert widths[:2] == [5, 3]
+    assert max(widths[2:]) == 2  # level 1 begins with what was found to fit
+    assert any("5 lanes do not fit into the memory of cpu: going on with 3" in note for note in record.notes)
+
+
+def test_a_single_training_that_does_not_fit_into_memory_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cramped(state: State, stop: int, **parts: Any) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 9 EiB")
+
+    monkeypatch.setattr(training, "train_", cramped)
+    with pytest.raises(WinnowError, match="a single training does not fit into the memory of cpu: tried to allocate"):
+        run(RECIPE, tmp_path)

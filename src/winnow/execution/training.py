@@ -173,7 +173,8 @@ class _Batch:
 
     def _store(self, state: State) -> None:
         """Store the results due at this iteration, and drop from the curves what is not on the grid."""
-        state = self.engine.leave(state)
+        is_due = any(step.stop == state.iteration for step in self.started[0].lane.steps)
+        state = self.engine.leave(state) if is_due else state
         for number, lane in self._alive():
             for step in lane.lane.steps:
                 if step.stop == state.iteration:
