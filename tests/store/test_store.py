@@ -286,6 +286,12 @@ def test_a_store_that_another_process_is_just_making_can_be_opened(tmp_path: Pat
     Store(tmp_path / "store")
 
 
+@pytest.mark.parametrize("own", ["locks", "temporary", "experiments"])
+def test_a_store_that_another_process_has_made_between_two_looks_can_be_opened(tmp_path: Path, own: str) -> None:
+    (tmp_path / "store" / own).mkdir(parents=True)  # format.json was not there a moment ago; this is by now
+    Store(tmp_path / "store")
+
+
 def test_the_store_is_where_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WINNOW_STORE", str(tmp_path / "there"))
     assert Store().root == default_store() == tmp_path / "there"

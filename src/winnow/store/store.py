@@ -38,6 +38,8 @@ from winnow.training.state import State
 
 FORMAT = 1
 
+_OWN = {"format.json", "results", "progress", "experiments", "figures", "corrupt", "locks", "temporary"}
+
 _Result = TypeVar("_Result")
 
 STATE, MASK, METRICS = "state.safetensors", "mask.safetensors", "metrics.csv"
@@ -84,10 +86,10 @@ class Store:
             )
 
     def _holds_other_files(self) -> bool:
-        """Whether a folder without format.json is no store. Another process may be just about to put it there."""
+        """Whether a folder without format.json is no store. Another process may be making one of it just now."""
         if not self.root.is_dir() or (self.root / "results").is_dir():
             return False
-        return any(not path.name.startswith(".format.json.") for path in self.root.iterdir())
+        return any(path.name not in _OWN and not path.name.startswith(".format.json.") for path in self.root.iterdir())
 
     # Reading
 
