@@ -95,6 +95,8 @@ def test_a_recipes_amounts_become_iterations(changes: dict[str, Any], expected: 
         ({"rewind": "60000it"}, r"rewind point 60000it is not before the end of training \(400it\)"),
         ({"rewind": "100%"}, r"rewind point 100% \(400it\) is not before the end of training \(400it\)"),
         ({"rewind": "25ep"}, r"rewind point 25ep \(400it\) is not before"),
+        ({"rewind": "0.1%"}, r"rewind point 0.1% is less than half an iteration. For initialization write '0it'."),
+        ({"schedule.warmup": "401it"}, r"schedule.warmup is 401it, longer than training \(400it\)"),
         ({"train.length": "0it"}, r"train.length is 0it, which is no training. Give at least 1it."),
         ({"train.length": "0.01ep"}, r"train.length is 0.01ep, which is no training"),
         ({"train.length": "50%"}, r"'50%' is a percentage of a length that is itself to be given"),

@@ -159,3 +159,10 @@ def test_csv_and_json_read_back_to_the_same_values() -> None:
     assert [float(row["value"]) for row in rows] == [record.value for record in records]
     assert [row["iteration"] for row in rows] == ["" if r.iteration is None else str(r.iteration) for r in records]
     assert [Record(**row) for row in json.loads(to_json(records))] == records
+
+
+def test_a_level_at_which_replicates_are_missing_does_not_match() -> None:
+    found = results_of({DENSE: [0.90, 0.91, 0.92], (TICKET, 1): [0.95, 0.95, 0.95], (TICKET, 2): [0.99]})
+    assert [level.is_matching for level in found.levels] == [None, True, False]
+    assert found.smallest_matching is not None
+    assert found.smallest_matching.level == 1

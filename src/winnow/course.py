@@ -109,6 +109,14 @@ def timeline(recipe: Recipe) -> Timeline:
             f"({_spelled(recipe.train.length, length)}).\n"
             f"Choose k below {length}it; the papers use at most 7 % of training."
         )
+    if rewind == 0 and recipe.rewind.value:
+        raise RecipeError(
+            f"rewind point {recipe.rewind} is less than half an iteration. For initialization write '0it'."
+        )
+    if warmup > length:
+        raise RecipeError(
+            f"schedule.warmup is {_spelled(recipe.schedule.warmup, warmup)}, longer than training ({length}it)."
+        )
     if evaluate < 1:
         raise RecipeError(f"train.evaluate is {recipe.train.evaluate}, less than an iteration. Give at least 1it.")
     drops = tuple(drop.iterations(per_epoch=per_epoch, total=length) for drop in recipe.schedule.drops)

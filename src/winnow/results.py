@@ -98,7 +98,8 @@ class Level:
     """Iteration of least validation loss."""
 
     is_matching: bool | None
-    """Whether the mean accuracy is the dense network's, within the tolerance. None for the dense network itself."""
+    """Whether every replicate has a result and their mean is the dense network's accuracy, within the tolerance. None
+    for the dense network itself."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,7 @@ class Results:
         levels: list[Level] = []
         for (control, level), group in sorted(grouped.items(), key=lambda item: (order[item[0][0]], item[0][1])):
             accuracy = Spread(tuple(training.accuracy(matching) for training in group))
+            is_whole = len(group) == self.experiment.recipe.replicates
             levels.append(
                 Level(
                     control=control,
@@ -128,7 +130,7 @@ class Results:
                     density=statistics.fmean(training.density for training in group),
                     accuracy=accuracy,
                     early_stop=Spread(tuple(float(training.curve.early_stop) for training in group)),
-                    is_matching=None if level == 0 or floor is None else accuracy.mean >= floor,
+                    is_matching=None if level == 0 or floor is None else is_whole and accuracy.mean >= floor,
                 )
             )
         return levels

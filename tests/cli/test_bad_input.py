@@ -84,7 +84,7 @@ def test_a_training_that_diverges_is_named_and_the_run_ends_with_3(winnow: Winno
     assert planned.code == 0 and "failed: dense, replicate 0: the loss is not finite" in planned.out
     assert winnow("run", "digits", *TINY, *wild).code == 3, "it is not tried again"
     again = winnow("run", "digits", *TINY, *wild, "--retry")
-    assert again.code == 3 and "2 failed results forgotten" in again.err + again.out
+    assert again.code == 3 and "2 failed results of this experiment forgotten" in again.err + again.out
 
 
 def test_a_level_that_would_empty_a_layer_ends_the_run_there_and_keeps_the_rest(winnow: Winnow, tmp_path: Path) -> None:

@@ -317,6 +317,19 @@ def test_the_graphed_engine_equals_the_plain_one_on_a_gpu():
         torch.testing.assert_close(found[1], expected[1])
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"width": 0}, "lanes is 0; give at least 1"),
+        ({"width": -1}, "lanes is -1; give at least 1"),
+        ({"engine": "stacked", "deterministic": True}, "deterministic runs train lanes singly"),
+    ],
+)
+def test_lanes_and_engines_that_cannot_be_are_refused(options, message):
+    with pytest.raises(RecipeError, match=message):
+        choose(build("lenet-16", (1, 28, 28), 10), torch.device("cpu"), **options)
+
+
 def test_graphs_are_refused_without_a_gpu():
     with pytest.raises(RecipeError, match="'graphed' records CUDA graphs, and this run is on 'cpu'"):
         choose(build("conv-2", (1, 28, 28), 10), torch.device("cpu"), engine="graphed")

@@ -57,9 +57,12 @@ class _Tally:
     def reach(self, steps: Sequence[Train], iteration: int) -> None:
         """Lanes have reached an iteration."""
         for step in steps:
-            before = self._under_way.get(step.trajectory, 0)
-            self._under_way[step.trajectory] = iteration - step.start
-            self.done += iteration - step.start - before
+            reached = iteration - step.start
+            if step.trajectory not in self._under_way:  # it may go on from where an earlier run left it
+                self.total -= reached
+                self._under_way[step.trajectory] = reached
+            self.done += reached - self._under_way[step.trajectory]
+            self._under_way[step.trajectory] = reached
 
     def finish(self, step: Step) -> None:
         """A step is done."""

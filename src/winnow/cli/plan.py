@@ -41,7 +41,7 @@ class Options(WithRecipe):
     keep: Keep = "weights"
     """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only."""
 
-    engine: Literal["auto", "plain", "stacked", "perceptron"] = "auto"
+    engine: Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"] = "auto"
     """How lanes are trained, as for `winnow run`."""
 
     lanes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None

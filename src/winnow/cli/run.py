@@ -56,7 +56,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.cli.data import fetched
     from winnow.cli.display import display
     from winnow.cli.tables import levels_table, verdict
-    from winnow.data import where
+    from winnow.data import entry, where
     from winnow.execution.profile import Profile
     from winnow.execution.run import run
     from winnow.experiments import imp
@@ -65,12 +65,14 @@ def main(words: Sequence[str]) -> int:
 
     console = Console(stderr=options.progress != "quiet" and not sys.stdout.isatty())
     store = Store(options.store)
-    if options.retry:
-        forgotten = store.forget_failures()
-        console.print(f"{forgotten} failed results forgotten; they will be tried again.")
     experiment, data = imp(options.recipe), options.recipe.data.name
+    if options.retry:
+        steps = [step for row in experiment.rows for step in (row.mask, row.trained) if step is not None]
+        forgotten = store.forget_failures([*steps, *experiment.rewind_points.values()])
+        console.print(f"{forgotten} failed results of this experiment forgotten; they will be tried again.")
     stored = set(store.result_keys())
-    if not where(data).exists() and any(row.trained.key not in stored for row in experiment.rows):
+    is_here = entry(data).is_bundled or where(data).exists()
+    if not is_here and any(row.trained.key not in stored for row in experiment.rows):
         fetched(data)
     profile = Profile()
     with display(options.progress, experiment) as reporter:

@@ -7,7 +7,7 @@ import math
 from rich.table import Table
 
 from winnow.experiments.experiment import TICKET
-from winnow.results import Results, Spread
+from winnow.results import Level, Results, Spread
 
 
 def levels_table(results: Results) -> Table:
@@ -39,9 +39,17 @@ def levels_table(results: Results) -> Table:
             f"{100 * level.accuracy.least:.2f}-{100 * level.accuracy.most:.2f}",
             f"{level.early_stop.mean:,.0f}",
             str(len(level.accuracy.values)),
-            "" if level.is_matching is None else "yes" if level.is_matching else "no",
+            _matching(level, recipe.replicates),
         )
     return table
+
+
+def _matching(level: Level, replicates: int) -> str:
+    if level.is_matching is None:
+        return ""
+    if len(level.accuracy.values) < replicates:
+        return "incomplete"
+    return "yes" if level.is_matching else "no"
 
 
 def verdict(results: Results) -> str:

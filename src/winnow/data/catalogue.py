@@ -53,6 +53,11 @@ class Entry:
     checksum: str
     """`Arrays.checksum()` of the true data set."""
 
+    @property
+    def is_bundled(self) -> bool:
+        """Whether it ships with Winnow, and so needs neither network nor cache."""
+        return bool(self.sources) and all(isinstance(source, Folder) for source in self.sources)
+
 
 _IDX_GZ = tuple(f"{file}.gz" for file in MNIST.files)
 

@@ -74,12 +74,15 @@ class Executor:
 
     def plan(self, targets: Targets) -> Plan:
         """What running the targets would do, from what is stored now. Damaged results count as missing."""
+        origins = {step.origin for step in targets if isinstance(step, Train)}
         while True:
             plan = Plan({}, {}, {}, [])
             unfit: set[Step] = set()
             try:
                 for target, content in targets.items():
-                    self._visit(target, content, plan, unfit)
+                    # What was kept of a result before is enough, unless a training is to start from it.
+                    enough = content if target in origins else Content.METRICS
+                    self._visit(target, enough, plan, unfit)
             except CorruptResult as damage:
                 self._start_over(damage)
             else:

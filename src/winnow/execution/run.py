@@ -124,7 +124,6 @@ def run(
         recipe = recipe.edited({name.replace("__", "."): value for name, value in changes.items()})
     opened = store if isinstance(store, Store) else Store(store)
     experiment = imp(recipe)
-    record(opened, recipe)
     reporter = reporter or Silent()
     executor = Executor(
         opened,
@@ -135,6 +134,7 @@ def run(
         keep_all=keep == "all",
         profile=profile or Profile(),
     )
+    record(opened, recipe)
     while True:
         try:
             plan = executor.run(experiment.targets(keep))

@@ -88,7 +88,9 @@ class Trainer:
         """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs."""
         origin = step.origin
         state = initial_state(origin, self.store) if isinstance(origin, Init) else self.store.state(origin)
-        state = state.restarted().with_slots(optimizer(step.course.updates).slots, fresh=step.fresh_optimizer)
+        state = replace(state.restarted(), iteration=step.start).with_slots(
+            optimizer(step.course.updates).slots, fresh=step.fresh_optimizer
+        )
         if mask is not None:
             state.apply_(mask)
         return state

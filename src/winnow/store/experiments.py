@@ -13,7 +13,7 @@ from winnow.course import course, timeline
 from winnow.recipe import Recipe
 from winnow.recipes import from_toml, to_toml
 from winnow.steps import plain
-from winnow.store.files import write_file
+from winnow.store.files import storing, write_file
 from winnow.store.store import Store
 
 
@@ -38,17 +38,16 @@ def identity(recipe: Recipe) -> str:
 def record(store: Store, recipe: Recipe) -> None:
     """Note that a recipe was run. One that differs in its scope alone is widened to hold both."""
     path = _path(store, recipe)
-    if path.exists():
-        before = from_toml(path.read_text("utf-8"), source=path.name)
-        recipe = dataclasses.replace(
+    with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
+        before = from_toml(path.read_text("utf-8"), source=path.name) if path.exists() else recipe
+        both = dataclasses.replace(
             recipe,
             levels=max(before.levels, recipe.levels),
             replicates=max(before.replicates, recipe.replicates),
             control=tuple(dict.fromkeys((*before.control, *recipe.control))),
         )
-        if recipe == before:
-            return
-    write_file(path, to_toml(recipe).encode())
+        if both != before or not path.exists():
+            write_file(path, to_toml(both).encode())
 
 
 def recorded(store: Store) -> Iterator[Recipe]:

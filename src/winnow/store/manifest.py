@@ -86,8 +86,11 @@ class Manifest:
             table: dict[str, Any] = json.loads(content)
             failure: dict[str, str] | None = table.pop("failure")
             files: dict[str, dict[str, Any]] = table.pop("files")
+            known = {
+                name: table[name] for name in cls.__dataclass_fields__ if name in table
+            }  # a newer Winnow may add some
             return cls(
-                **table,
+                **known,
                 files={name: File(**file) for name, file in files.items()},
                 failure=Failure(**failure) if failure else None,
             )

@@ -20,7 +20,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -216,14 +216,22 @@ class Store:
                 os.replace(self.folder(key), temporary)  # in one move, so that no reader sees half of it
             shutil.rmtree(temporary, ignore_errors=True)
 
-    def forget_failures(self) -> int:
-        """Forget which steps ended without a result, so that they are tried again; how many there were."""
-        failed = [key for key in self.result_keys() if (manifest := self.manifest(key)) and manifest.failure]
-        for key in failed:
-            self.remove(key)
+    def forget_failures(self, steps: Iterable[Step]) -> int:
+        """Forget which of the steps ended without a result, so that they are tried again; how many there were."""
+        failed = [step for step in dict.fromkeys(steps) if self.failure(step)]
+        for step in failed:
+            self.remove(step.key)
         return len(failed)
 
     # Processes beside each other
+
+    @contextmanager
+    def waiting_for(self, name: str) -> Generator[None]:
+        """Hold a lock that other processes hold for moments only, once they have let it go."""
+        with storing(self.root):
+            (self.root / "locks").mkdir(parents=True, exist_ok=True)
+        with FileLock(self.root / "locks" / f"{name}.lock"):
+            yield
 
     @contextmanager
     def locked(self, names: list[str]) -> Generator[list[str]]:

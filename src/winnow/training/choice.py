@@ -57,6 +57,12 @@ def choose(
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
     Raises RecipeError for an engine that cannot train the network.
     """
+    if width is not None and width < 1:
+        raise RecipeError(f"lanes is {width}; give at least 1, or leave it out for what suits the network.")
+    if deterministic and engine not in ("auto", "plain"):
+        raise RecipeError(
+            f"deterministic runs train lanes singly, not with the engine '{engine}'. Leave one of the two out."
+        )
     if precision is not None and device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
         _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
     if deterministic:
