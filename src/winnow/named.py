@@ -1,0 +1,99 @@
+"""What a recipe names in the user's own code: `package.module:function`, or `path/to/file.py:function`."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from winnow.errors import RecipeError, UnknownName
+
+
+def is_own(name: str) -> bool:
+    """Whether a name points into the user's code.
+
+    >>> is_own("my_networks:small"), is_own("nets/mine.py:small"), is_own("lenet-300-100")
+    (True, True, False)
+    """
+    module, colon, attribute = name.rpartition(":")
+    return bool(colon) and attribute.isidentifier() and (module.endswith(".py") or _is_dotted(module))
+
+
+def named(name: str, *, field: str) -> Any:
+    """What `package.module:function` or `file.py:function` stands for; `field` is where the name was written.
+
+    Modules are looked for where Python looks, and in the working directory. The code runs, as any import does.
+    Raises RecipeError where there is no such module, or it has no such function.
+
+    >>> named("math:sqrt", field="prune.score")(9.0)
+    3.0
+    """
+    place, _, attribute = name.rpartition(":")
+    module = _from_file(Path(place).resolve(), field) if place.endswith(".py") else _imported(place, field)
+    if not hasattr(module, attribute):
+        here = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        raise RecipeError(f"field {field}: {UnknownName(f'name in {place}', attribute, here)}")
+    return getattr(module, attribute)
+
+
+def code(value: Any) -> str:
+    """A fingerprint of the code that defines a function or class: 16 hexadecimal digits.
+
+    It is of the whole module's syntax tree, so that a helper that is edited counts, and a comment does not. Modules
+    that this one imports are not looked into; those without source give their name.
+
+    >>> code(is_own) == code(named)
+    True
+    """
+    module = inspect.getmodule(value)
+    try:
+        text = inspect.getsource(module) if module else inspect.getsource(value)
+        described = ast.dump(ast.parse(text))
+    except (OSError, TypeError, SyntaxError):
+        described = f"{getattr(module, '__name__', '')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
+    return hashlib.sha256(described.encode()).hexdigest()[:16]
+
+
+def _is_dotted(module: str) -> bool:
+    return all(part.isidentifier() for part in module.split("."))
+
+
+def _imported(place: str, field: str) -> ModuleType:
+    here = str(Path.cwd())
+    if here not in sys.path:  # the installed command does not look where the user stands
+        sys.path.append(here)
+    try:
+        return importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name and (place == error.name or place.startswith(f"{error.name}.")):
+            raise RecipeError(
+                f"field {field}: there is no module '{place}', neither installed nor in {here}.\n"
+                f"Name a file instead: 'path/to/file.py:function'."
+            ) from None
+        raise RecipeError(f"field {field}: '{place}' cannot be imported: {error}.") from error
+
+
+@lru_cache(maxsize=64)
+def _from_file(path: Path, field: str) -> ModuleType:
+    """The module in a file, run once a process, under a name that no other module has."""
+    if not path.is_file():
+        raise RecipeError(f"field {field}: there is no file '{path}'.")
+    name = f"winnow_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise RecipeError(f"field {field}: '{path}' is no Python module.")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickling look a class's module up there
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise RecipeError(f"field {field}: '{path}' cannot be run: {type(error).__name__}: {error}.") from error
+    return module
