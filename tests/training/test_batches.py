@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.course import Noise
-from winnow.data import Resident
+from winnow.data import Resident, Shard
 from winnow.training import Batches
 
 EXAMPLES = 23
@@ -71,3 +71,22 @@ def test_lanes_follow_their_own_noise_and_agree_where_it_is_the_same() -> None:
         assert images.shape == (3, 5, 1, 1, 1)
         assert labels.tolist() == [seen(iteration), seen(iteration, other), seen(iteration)]
         assert torch.equal(images.flatten(1), labels.float())  # images come with their labels
+
+
+@pytest.mark.parametrize("parts", [2, 3])
+def test_shards_are_together_the_whole_batch_each_image_with_its_own_draws(parts: int) -> None:
+    stream = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (EXAMPLES, 3, 8, 8), generator=stream, dtype=torch.uint8)
+    split = Resident(pixels, torch.arange(EXAMPLES), mean=None, std=None, scale=255, device="cpu")
+    noises = [NOISE, replace(NOISE, replicate=1)]
+    images, labels = Batches(split, noises, 6, ("crop", "flip")).at(4)
+    for part in range(parts):
+        shard = Shard(part, parts)
+        own_images, own_labels = Batches(split, noises, 6, ("crop", "flip"), shard).at(4)
+        assert torch.equal(own_labels, labels[:, part::parts])
+        assert torch.equal(own_images, images[:, part::parts])
+
+
+def test_chunks_of_all_shards_are_every_example_once() -> None:
+    shown = [label for part in range(3) for _, labels in LABELS.chunks(2, Shard(part, 3)) for label in labels.tolist()]
+    assert sorted(shown) == list(range(EXAMPLES))

@@ -10,13 +10,16 @@ from winnow.data.augment import Draws, draw
 from winnow.data.cache import cache_directory, fetch, load, where
 from winnow.data.catalogue import Entry, entry, names
 from winnow.data.resident import Resident
+from winnow.data.shard import WHOLE, Shard
 from winnow.data.split import Split, split
 
 __all__ = [
+    "WHOLE",
     "Arrays",
     "Draws",
     "Entry",
     "Resident",
+    "Shard",
     "Split",
     "cache_directory",
     "draw",

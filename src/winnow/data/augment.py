@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
+from winnow.data.shard import Shard
+
 Augmentation = Literal["flip", "crop"]
 """`flip`: mirrored with probability 1/2. `crop`: padded by 4 black pixels, then cut at random to its own size."""
 
@@ -28,6 +30,10 @@ class Draws:
     def at(self, start: int, stop: int) -> Draws:
         """The draws of some positions."""
         return Draws(self.flips[..., start:stop], self.offsets[..., start:stop, :])
+
+    def of(self, shard: Shard) -> Draws:
+        """One process's part of the draws of a batch."""
+        return Draws(shard.of(self.flips), shard.of(self.offsets.mT).mT)
 
     def flat(self) -> Draws:
         """Draws of several lanes, (lanes, images), as those of one batch, (lanes * images,)."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from winnow.data.augment import Draws, augmented
+from winnow.data.shard import WHOLE, Shard
 from winnow.errors import DataError, RecipeError
 
 
@@ -89,6 +91,12 @@ class Resident:
         if self._is_centred:
             values.add_(self._offset)
         return values.view(*index.shape, *self.shape)
+
+    def chunks(self, size: int, shard: Shard = WHOLE) -> Iterator[tuple[Tensor, Tensor]]:
+        """A shard of all images and labels in order, `size` at a time, for evaluation."""
+        index = shard.of(torch.arange(len(self), device=self.device))
+        for part in torch.split(index, size):
+            yield self.images_at(part), self.labels_at(part)
 
     def labels_at(self, index: Tensor) -> Tensor:
         """Labels, int64 (*index.shape,), of the images at `index`."""

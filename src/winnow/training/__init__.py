@@ -1,6 +1,6 @@
 """Training: one loop, the engines that compute its gradients, the optimizers, the schedule and the metrics."""
 
-from winnow.training.batches import Batches
+from winnow.training.batches import Batches, Stream
 from winnow.training.choice import Choice, EngineName, choose
 from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import Engine, Plain, Stacked
@@ -24,6 +24,7 @@ __all__ = [
     "Plain",
     "Stacked",
     "State",
+    "Stream",
     "choose",
     "evaluated",
     "learning_rate",

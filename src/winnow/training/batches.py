@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from winnow.course import Noise
-from winnow.data import Draws, Resident, draw
+from winnow.data import WHOLE, Draws, Resident, Shard, draw
 from winnow.data.augment import Augmentation
 from winnow.seeds import generator
+
+
+class Stream(Protocol):
+    """Where the training loop gets its batches from: any iteration can be asked for, and mostly the next one is."""
+
+    def at(self, iteration: int) -> tuple[Tensor, Tensor]:
+        """The inputs (lanes, batch, ...) and targets (lanes, batch, ...) of an iteration, on the device.
+
+        Of a `Shard` of the batch, where the stream was made for one.
+        """
+        ...
 
 
 class Batches:
@@ -26,11 +38,13 @@ class Batches:
         noises: Sequence[Noise],
         batch: int,
         augment: tuple[Augmentation, ...] | None = None,
+        shard: Shard = WHOLE,
     ) -> None:
         self.examples = examples
         self.noises = noises
         self.batch = batch
         self.augment = augment
+        self.shard = shard
         self.per_epoch = len(examples) // batch
         self._epoch = -1
         self._order = torch.empty(0)
@@ -42,8 +56,8 @@ class Batches:
         if epoch != self._epoch:
             self._begin(epoch)
         start, stop = position * self.batch, (position + 1) * self.batch
-        index = self._order[:, start:stop]  # (lanes, batch)
-        draws = self._draws.at(start, stop).flat() if self.augment else None
+        index = self.shard.of(self._order[:, start:stop])  # (lanes, batch)
+        draws = self._draws.at(start, stop).of(self.shard).flat() if self.augment else None
         return self.examples.images_at(index, draws), self.examples.labels_at(index)
 
     def _begin(self, epoch: int) -> None:

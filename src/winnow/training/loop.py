@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from winnow.training.batches import Batches
+from winnow.training.batches import Stream
 from winnow.training.engines import Engine
 from winnow.training.optimizers import Optimizer
 from winnow.training.state import State
@@ -27,7 +27,7 @@ def train_(
     state: State,
     stop: int,
     *,
-    batches: Batches,
+    batches: Stream,
     engine: Engine,
     optimizer: Optimizer,
     rate: Callable[[int], float],

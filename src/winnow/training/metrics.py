@@ -88,9 +88,8 @@ def _sums(engine: Engine, state: State, split: Resident) -> tuple[Tensor, Tensor
     """Each lane's summed loss, in float64, and correct predictions: (lanes,) both."""
     losses: list[Tensor] = []
     correct: list[Tensor] = []
-    for start in range(0, len(split), _CHUNK):
-        chunk = torch.arange(start, min(start + _CHUNK, len(split)), device=split.device)
-        loss, right = engine.evaluate(state, split.images_at(chunk), split.labels_at(chunk))
+    for images, labels in split.chunks(_CHUNK):
+        loss, right = engine.evaluate(state, images, labels)
         losses.append(loss.double())
         correct.append(right)
     return torch.stack(losses).sum(0), torch.stack(correct).sum(0)
