@@ -11,6 +11,7 @@ import torch
 from tests.execution.conftest import RECIPE, Record, Spans, assert_same_results, planned, run, ticket
 from winnow.errors import WinnowError
 from winnow.execution import training
+from winnow.execution.estimate import estimate
 from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
 from winnow.experiments import imp
@@ -84,7 +85,23 @@ def test_another_rewind_point_shares_the_dense_network(root: Path, tmp_path: Pat
     assert not (dense | first_masks) & set(missing)
     assert len([step for step in missing if isinstance(step, Train)]) == 2 + 4  # to k again, and the tickets
     run(other, root)
-    assert spans.iterations <= 2 * 16 + 4 * (24 - 16)
+    assert spans.iterations == 2 * (16 - 6) + 4 * (24 - 16)  # from the first rewind point to the second
+    run(other, tmp_path / "fresh")
+    assert_same_results(other, root, tmp_path / "fresh")
+
+
+@pytest.mark.parametrize("k, again", [("16it", 10), ("7it", 1), ("5it", 5)])
+def test_a_training_goes_on_from_the_last_state_stored_before(root: Path, spans: Spans, k: str, again: int) -> None:
+    other = RECIPE.edited({"rewind": k})
+    remaining = estimate(imp(other), imp(other).targets(), Store(root)).remaining
+    assert [remaining[point] for point in imp(other).rewind_points.values() if isinstance(point, Train)] == [again] * 2
+
+
+def test_a_state_that_is_gone_is_not_gone_on_from(root: Path, tmp_path: Path) -> None:
+    store, other = Store(root), RECIPE.edited({"rewind": "16it"})
+    for point in EXPERIMENT.rewind_points.values():
+        store.remove(point.key)
+    run(other, root)
     run(other, tmp_path / "fresh")
     assert_same_results(other, root, tmp_path / "fresh")
 

@@ -62,7 +62,7 @@ def estimate(experiment: Experiment, targets: Targets, store: Store) -> Estimate
     """What running the experiment would do. Raises CorruptResult where a stored result turns out to be damaged."""
     plan = Executor(store).plan(targets)
     remaining = {
-        lane.last: lane.last.stop - _reached(lane, plan, store)
+        lane.last: lane.last.stop - _reached(lane, store)
         for lane in lanes(step for step in plan.missing if isinstance(step, Train))
     }
     return Estimate(
@@ -73,17 +73,13 @@ def estimate(experiment: Experiment, targets: Targets, store: Store) -> Estimate
     )
 
 
-def _reached(lane: Lane, plan: Plan, store: Store) -> int:
+def _reached(lane: Lane, store: Store) -> int:
     """The iteration that a training goes on from: where it was interrupted, or an earlier result of its own."""
-    stored = [
-        step.stop
-        for step, content in plan.stored.items()
-        if isinstance(step, Train) and step.trajectory == lane.trajectory and content is Content.FULL
-    ]
+    waypoint = store.waypoint(lane.last, before=lane.steps[0].stop)
+    stored = [waypoint.stop] if waypoint else []
     saved = progress.load(store.progress_file(lane.trajectory))
     under_way = [saved[0].iteration] if saved else []
-    first = lane.steps[0].stop
-    return max([lane.last.start, *(stop for stop in stored if stop < first), *under_way])
+    return max([lane.last.start, *stored, *under_way])
 
 
 def _lines(experiment: Experiment, plan: Plan, remaining: Mapping[Train, int]) -> list[Line]:

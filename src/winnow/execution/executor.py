@@ -192,10 +192,6 @@ class Executor:
 
     def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
         contents = {step: max(needed, targets.get(step, needed)) for step, needed in plan.missing.items()}
-        waypoints: dict[str, list[Train]] = {}
-        for step, content in plan.stored.items():
-            if isinstance(step, Train) and content is Content.FULL:
-                waypoints.setdefault(step.trajectory, []).append(step)
         return Trainer(
             store=self.store,
             device=self.device,
@@ -204,7 +200,6 @@ class Executor:
             reporter=self.reporter,
             is_interrupted=interruption.is_requested,
             contents={step: content for step, content in contents.items() if isinstance(step, Train)},
-            waypoints=waypoints,
         )
 
     def _is_unfinished(self, lane: Lane, plan: Plan) -> bool:

@@ -39,9 +39,6 @@ class Trainer:
     contents: Mapping[Train, Content] = field(default_factory=dict[Train, Content])
     """How much of each step's state to store."""
 
-    waypoints: Mapping[str, Sequence[Train]] = field(default_factory=dict[str, Sequence[Train]])
-    """Stored steps by trajectory, from whose states a training can go on."""
-
     def run(self, batch: Sequence[Lane]) -> None:
         """Train the lanes together. Those that begin at different iterations, after an interruption, in turn."""
         with self.profile.part("store"):
@@ -75,9 +72,8 @@ class Trainer:
         saved = progress.load(self.store.progress_file(lane.trajectory))
         if saved is not None and saved[0].iteration <= lane.last.stop:
             return _Started(lane, mask, *saved)
-        reached = [step for step in self.waypoints.get(lane.trajectory, ()) if step.stop < lane.steps[0].stop]
-        if reached:
-            waypoint = max(reached, key=lambda step: step.stop)
+        waypoint = self.store.waypoint(lane.last, before=lane.steps[0].stop)
+        if waypoint is not None:
             curve = self.store.curve(waypoint)
             return _Started(
                 lane, mask, self.store.state(waypoint), curve.on_grid(lane.last.course.evaluate, lane.last.start)

@@ -4,6 +4,7 @@
       format.json                      which layout this is
       results/ab/abcd.../              a result: manifest.json and its files
       progress/KEY.progress            a training under way
+      passed/KEY/500                   that a training's state at iteration 500 was stored
       experiments/NAME-ID.toml         the recipes that were run
       figures/                         what was drawn of them
       corrupt/                         what failed its checksum, moved aside
@@ -29,7 +30,7 @@ from filelock import FileLock, Timeout
 
 from winnow.errors import CorruptResult, MissingResult, StoreError, WinnowError
 from winnow.pruning.mask import Mask
-from winnow.steps import Content, Step
+from winnow.steps import Content, Step, Train
 from winnow.store import codec
 from winnow.store.files import checksum, storing, write_file, write_folder
 from winnow.store.manifest import NAME, Failure, File, Making, Manifest, manifest_of
@@ -38,7 +39,7 @@ from winnow.training.state import State
 
 FORMAT = 1
 
-_OWN = {"format.json", "results", "progress", "experiments", "figures", "corrupt", "locks", "temporary"}
+_OWN = {"format.json", "results", "progress", "passed", "experiments", "figures", "corrupt", "locks", "temporary"}
 
 _Result = TypeVar("_Result")
 
@@ -172,6 +173,22 @@ class Store:
         if curve is not None:
             files[METRICS] = curve.to_csv().encode()
         self._put(step, content, files, making)
+        if isinstance(step, Train) and content is Content.FULL:
+            self._note_passed(step)
+
+    def _note_passed(self, step: Train) -> None:
+        """Leave a note that this training passed here: another that passes here, for a later k, goes on from it."""
+        note = self.root / "passed" / step.trajectory / str(step.stop)
+        with storing(note):
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.touch()
+
+    def waypoint(self, step: Train, *, before: int) -> Train | None:
+        """The last stored state, before an iteration, of the very training that `step` is the end of, if any."""
+        notes = (self.root / "passed" / step.trajectory).glob("*")
+        stops = sorted((int(note.name) for note in notes if note.name.isdecimal()), reverse=True)
+        passed = (dataclasses.replace(step, stop=stop) for stop in stops if step.start < stop < before)
+        return next((earlier for earlier in passed if self.has(earlier, Content.FULL)), None)
 
     def put_mask(self, step: Step, mask: Mask, making: Making) -> None:
         """Store the result of a Prune step."""
