@@ -1,8 +1,11 @@
 """The steps an experiment is made of: frozen values whose key is a hash of all that their result depends on.
 
-    Init    a network's starting values
-    Train   those values (or an earlier training's), trained from one iteration to another, under a mask
-    Prune   a mask, from a trained network and the mask it was trained under
+    Init         a network's starting values
+    Train        those values (or an earlier training's), trained from one iteration to another, under a mask
+    Prune        a mask, from a trained network and the mask it was trained under
+    Draw         a random mask, made after the densities of another
+    Compare      how far two trained networks are from each other
+    Interpolate  error and loss on the straight line between two trained networks
 
 A step holds its inputs, so a step is the whole graph behind it. It computes nothing: winnow.execution does.
 """
@@ -118,7 +121,7 @@ class Train(Step):
 
     course: Course
     origin: Init | Train
-    mask: Prune | None = None
+    mask: Prune | Draw | None = None
     """Which weights there are; none for the dense network."""
 
     noise: Noise
@@ -180,6 +183,81 @@ class Prune(Step):
         if self.trained.mask:
             needs[self.trained.mask] = Content.METRICS
         return needs
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Draw(Step):
+    """A random mask made after another one: as many weights, chosen by chance."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    like: Prune
+    how: str
+    """What is kept of the other mask; `layerwise`: how many weights remain in each layer."""
+
+    seed: int
+    replicate: int
+    sample: int = 0
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {"like": self.like}
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        return {self.like: Content.METRICS}
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Compare(Step):
+    """The L2 distance of two trained networks and the angle between them, of the weights that a mask keeps.
+
+    Source: SLTH (arXiv 1903.01611), §3.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    first: Train
+    second: Train
+    mask: Prune | Draw
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {"first": self.first, "second": self.second, "mask": self.mask}
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        return {self.mask: Content.METRICS, self.first: Content.WEIGHTS, self.second: Content.WEIGHTS}
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Interpolate(Step):
+    """Loss and error at evenly spaced points of the straight line between two trained networks.
+
+    Source: LMC (arXiv 1912.05671), §2.
+    """
+
+    SCHEMA: ClassVar[int] = 1
+
+    first: Train
+    second: Train
+    points: int
+    """Points on the line, both ends among them."""
+
+    examples: int
+    """Of how many training examples, at most, loss and error are taken; and, where the network has batch
+    normalization, its statistics."""
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {"first": self.first, "second": self.second}
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        return {self.first: Content.WEIGHTS, self.second: Content.WEIGHTS}
 
 
 def plain(value: Any) -> Any:

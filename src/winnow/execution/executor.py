@@ -12,15 +12,27 @@ from winnow.course import Network
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
+from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
 from winnow.models import build
 from winnow.pruning import Mask, prunable_layers, prune
+from winnow.pruning.random import drawn
 from winnow.pruning.scores import named_score
-from winnow.steps import Content, Init, Prune, Step, Train
+from winnow.seeds import generator
+from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.store import Failure, Making, Store
 from winnow.training import Choice, EngineName, choose
+
+_PARTS = {
+    "init": "store",
+    "prune": "pruning",
+    "draw": "pruning",
+    "compare": "comparison",
+    "interpolate": "comparison",
+}
+"""Under which name the time of a step that trains nothing is told."""
 
 Targets = Mapping[Step, Content]
 """The steps whose results are wanted, and how much of each is to be kept."""
@@ -214,7 +226,7 @@ class Executor:
                     continue
                 done.append(step)
                 if not self.store.has(step, plan.missing[step]) and not self.store.failure(step):
-                    with self.profile.part("pruning" if isinstance(step, Prune) else "store"):
+                    with self.profile.part(_PARTS[step.kind]):
                         self._compute(step)
         if not done:
             with self.profile.part("waiting"):
@@ -222,7 +234,7 @@ class Executor:
         return done
 
     def _compute(self, step: Step) -> None:
-        """Run an Init or Prune step."""
+        """Run a step that trains nothing."""
         began = time.monotonic()
         if isinstance(step, Init):
             self.store.put_state(step, initial_state(step, self.store), Content.FULL, making=Making())
@@ -234,6 +246,19 @@ class Executor:
                 self.reporter.failed(step, str(collapse))
                 return
             self.store.put_mask(step, mask, Making(time.monotonic() - began))
+        elif isinstance(step, Draw):
+            stream = generator(step.seed, step.replicate, "mask", step.sample)
+            mask = drawn(self.store.mask(step.like), step.how, stream)
+            self.store.put_mask(step, mask, Making(time.monotonic() - began))
+        elif isinstance(step, Compare):
+            first, second = (self.store.state(source).values() for source in (step.first, step.second))
+            rows = distances(first, second, self.store.mask(step.mask))
+            self.store.put_measured(step, rows, Making(time.monotonic() - began))
+        elif isinstance(step, Interpolate):
+            first, second = (self.store.state(source) for source in (step.first, step.second))
+            course = step.first.course
+            rows = along_the_line(first, second, course, self.device, points=step.points, examples=step.examples)
+            self.store.put_measured(step, rows, Making(time.monotonic() - began))
         self.reporter.finished(step, time.monotonic() - began)
 
     def _pruned(self, step: Prune) -> Mask:

@@ -3,5 +3,8 @@
 from winnow.experiments.controls import controls, register_control
 from winnow.experiments.experiment import Experiment, Row
 from winnow.experiments.imp import imp
+from winnow.experiments.instability import instability
+from winnow.experiments.stability import stability
+from winnow.experiments.study import Study
 
-__all__ = ["Experiment", "Row", "controls", "imp", "register_control"]
+__all__ = ["Experiment", "Row", "Study", "controls", "imp", "instability", "register_control", "stability"]

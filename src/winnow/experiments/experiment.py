@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from winnow.recipe import Recipe
-from winnow.steps import Content, Init, Prune, Step, Train
+from winnow.steps import Content, Draw, Init, Prune, Step, Train
 
 Keep = Literal["all", "weights", "last"]
 """Which final states a store keeps: `all` with the optimizer's buffers, `weights` without, or of each replicate only
@@ -29,7 +29,7 @@ class Row:
     trained: Train
 
     @property
-    def mask(self) -> Prune | None:
+    def mask(self) -> Prune | Draw | None:
         """The step that makes the mask; none for the dense network."""
         return self.trained.mask
 

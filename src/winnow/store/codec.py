@@ -6,7 +6,10 @@ One tensor for each parameter, buffer and optimizer buffer, without the lane axi
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from safetensors import SafetensorError
@@ -58,6 +61,32 @@ def decode(content: bytes) -> State:
         return State(header["iteration"], header["age"], parameters, buffers, slots, window)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise CorruptResult(f"its state cannot be read ({error})") from None
+
+
+def encode_rows(rows: Sequence[Mapping[str, float | str]]) -> bytes:
+    """Rows of the same columns as CSV; numbers exact to the bit."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, fieldnames=list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(
+        {name: repr(value) if isinstance(value, float) else value for name, value in row.items()} for row in rows
+    )
+    return out.getvalue().encode()
+
+
+def decode_rows(content: bytes) -> list[dict[str, float | str]]:
+    """Read what `encode_rows` wrote. A column is of numbers where every value of it is one."""
+    rows = list(csv.DictReader(io.StringIO(content.decode())))
+    numeric = {name for name in (rows[0] if rows else ()) if all(_is_number(row[name]) for row in rows)}
+    return [{name: float(value) if name in numeric else value for name, value in row.items()} for row in rows]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _header(content: bytes) -> dict[str, Any]:

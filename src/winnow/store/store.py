@@ -21,7 +21,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
@@ -43,7 +43,7 @@ _OWN = {"format.json", "results", "progress", "passed", "experiments", "figures"
 
 _Result = TypeVar("_Result")
 
-STATE, MASK, METRICS = "state.safetensors", "mask.safetensors", "metrics.csv"
+STATE, MASK, METRICS, MEASURED = "state.safetensors", "mask.safetensors", "metrics.csv", "measured.csv"
 
 
 def default_store() -> Path:
@@ -123,8 +123,12 @@ class Store:
         return self._decoded(step, METRICS, lambda content: Curve.from_csv(content.decode()))
 
     def mask(self, step: Step) -> Mask:
-        """The mask that is the result of a Prune step."""
+        """The mask that is the result of a Prune or Draw step."""
         return self._decoded(step, MASK, Mask.from_bytes)
+
+    def measured(self, step: Step) -> list[dict[str, float | str]]:
+        """The rows that are the result of a Compare or Interpolate step."""
+        return self._decoded(step, MEASURED, codec.decode_rows)
 
     def _decoded(self, step: Step, name: str, decoder: Callable[[bytes], _Result]) -> _Result:
         content = self.read(step, name)
@@ -191,8 +195,12 @@ class Store:
         return next((earlier for earlier in passed if self.has(earlier, Content.FULL)), None)
 
     def put_mask(self, step: Step, mask: Mask, making: Making) -> None:
-        """Store the result of a Prune step."""
+        """Store the result of a Prune or Draw step."""
         self._put(step, Content.FULL, {MASK: mask.to_bytes()}, making)
+
+    def put_measured(self, step: Step, rows: Sequence[Mapping[str, float | str]], making: Making) -> None:
+        """Store the result of a Compare or Interpolate step: rows of the same columns."""
+        self._put(step, Content.FULL, {MEASURED: codec.encode_rows(rows)}, making)
 
     def put_failure(self, step: Step, failure: Failure, *, curve: Curve | None = None, making: Making) -> None:
         """Record that a step ended without a result, and what was measured until then."""

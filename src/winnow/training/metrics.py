@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from winnow.data import Resident
 from winnow.training.engines import Engine
 from winnow.training.state import State
 
@@ -20,6 +20,16 @@ METRICS = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", 
 `train_loss` is the mean over the batches since the evaluation before, and absent at the start."""
 
 _CHUNK = 2_500
+
+
+class Evaluable(Protocol):
+    """Examples that a network can be evaluated on."""
+
+    def __len__(self) -> int: ...
+
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """All inputs and targets in order, `size` at a time."""
+        ...
 
 
 @dataclass
@@ -72,7 +82,7 @@ class Curve:
         return curve
 
 
-def evaluated(engine: Engine, state: State, splits: Mapping[str, Resident]) -> list[dict[str, float]]:
+def evaluated(engine: Engine, state: State, splits: Mapping[str, Evaluable]) -> list[dict[str, float]]:
     """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane."""
     lanes: list[dict[str, float]] = []
     for name, split in splits.items():
@@ -84,7 +94,7 @@ def evaluated(engine: Engine, state: State, splits: Mapping[str, Resident]) -> l
     return lanes
 
 
-def _sums(engine: Engine, state: State, split: Resident) -> tuple[Tensor, Tensor]:
+def _sums(engine: Engine, state: State, split: Evaluable) -> tuple[Tensor, Tensor]:
     """Each lane's summed loss, in float64, and correct predictions: (lanes,) both."""
     losses: list[Tensor] = []
     correct: list[Tensor] = []

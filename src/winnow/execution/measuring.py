@@ -1,0 +1,127 @@
+"""What is measured on networks that are trained already: how far apart two are, and what lies between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from winnow.course import Course
+from winnow.data import Resident
+from winnow.execution.examples import splits
+from winnow.models import build
+from winnow.pruning import Mask
+from winnow.training import Plain, State, evaluated
+from winnow.training.engines import computing_in
+
+Row = dict[str, float | str]
+"""One line of a table of measurements: a value for each column."""
+
+_STATISTICS_BATCH = 500
+
+_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
+
+
+def distances(first: Mapping[str, Tensor], second: Mapping[str, Tensor], mask: Mask) -> list[Row]:
+    """How far apart the weights that a mask keeps are: of each layer, and before those of all together (layer "").
+
+    `l2` is the Euclidean distance of the masked weights as one vector, `angle` the angle between the two vectors, in
+    degrees; nan where one of them is zero. Source: SLTH (arXiv 1903.01611), §3.
+
+    >>> first, second = {"w": torch.tensor([3.0, 0.0, 9.0])}, {"w": torch.tensor([0.0, 4.0, 7.0])}
+    >>> distances(first, second, Mask({"w": torch.tensor([True, True, False])}))[0]
+    {'layer': '', 'weights': 2.0, 'l2': 5.0, 'angle': 90.0}
+    """
+    layers = {name: (first[name][kept].double(), second[name][kept].double()) for name, kept in mask.items()}
+    ones, others = zip(*layers.values(), strict=True)
+    together = {"": (torch.cat(ones), torch.cat(others))}
+    return [
+        {"layer": layer, "weights": float(len(a)), "l2": _length(a - b), "angle": _angle(a, b)}
+        for layer, (a, b) in (together | layers).items()
+    ]
+
+
+def _angle(a: Tensor, b: Tensor) -> float:
+    """Between two vectors in degrees; from their unit vectors' sum and difference, exact for small angles too."""
+    if not (a.any() and b.any()):
+        return math.nan
+    one, other = a / _length(a), b / _length(b)
+    return math.degrees(2 * math.atan2(_length(one - other), _length(one + other)))
+
+
+def _length(vector: Tensor) -> float:
+    return math.sqrt(torch.dot(vector, vector))
+
+
+def along_the_line(
+    first: State, second: State, course: Course, device: torch.device, *, points: int, examples: int
+) -> list[Row]:
+    """Loss and error (a fraction) on training and test examples at evenly spaced points between two networks.
+
+    `position` goes from 0, the first, to 1, the second. Training examples are the first `examples` of the split, as
+    they are, without augmentation. In between, the running statistics of batch normalization would be those of no
+    network: they are taken anew at every point, from the same training examples. Source: LMC (arXiv 1912.05671), §2.
+    """
+    network = build(course.network.name, course.network.shape, course.network.classes)
+    data = splits(course.examples, device)
+    train = _First(data.train, examples)
+    engine = Plain(network, course.precision)
+    rows: list[Row] = []
+    for number in range(points):
+        position = number / (points - 1)
+        state = State.stacked([_between(first, second, position)], device)
+        _recalibrate_(network, state, train, course)
+        row = evaluated(engine, state, {"train": train, "test": data.test})[0]
+        errors = {f"{split}_error": 1 - row[f"{split}_accuracy"] for split in ("train", "test")}
+        losses = {f"{split}_loss": row[f"{split}_loss"] for split in ("train", "test")}
+        rows.append({"position": position, **losses, **errors})
+    return rows
+
+
+def _between(first: State, second: State, position: float) -> State:
+    parameters = {name: torch.lerp(p, second.parameters[name], position) for name, p in first.parameters.items()}
+    buffers = {name: buffer.clone() for name, buffer in first.buffers.items()}
+    return State(first.iteration, 0, parameters, buffers)
+
+
+@torch.no_grad()
+def _recalibrate_(network: nn.Module, state: State, train: _First, course: Course) -> None:
+    """Take the running statistics of batch normalization anew: the plain mean over batches of the examples."""
+    norms = [module for module in network.modules() if isinstance(module, _NORMS)]
+    if not norms:
+        return
+    for name, buffer in state.buffers.items():
+        buffer.fill_(1 if name.endswith("running_var") else 0)
+    network.eval()
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.train()
+        norm.momentum = None  # PyTorch's way of asking for the mean over all batches
+    values = {name: tensor[0] for name, tensor in (state.parameters | state.buffers).items()}
+    for images, _ in train.chunks(_STATISTICS_BATCH):
+        with computing_in(course.precision, images.device):
+            functional_call(network, values, (images,))
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
+
+
+@dataclass(frozen=True)
+class _First:
+    """The first so many examples of a split."""
+
+    split: Resident
+    most: int
+
+    def __len__(self) -> int:
+        return min(self.most, len(self.split))
+
+    def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """See Resident."""
+        whole, rest = divmod(len(self), size)
+        for number, (images, labels) in enumerate(islice(self.split.chunks(size), whole + (rest > 0))):
+            yield (images, labels) if number < whole else (images[:rest], labels[:rest])

@@ -1,0 +1,199 @@
+"""Studies: what training from a rewind point comes to, compared between noises, and with and without pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from winnow.course import course, timeline
+from winnow.errors import RecipeError
+from winnow.experiments.experiment import TICKET, Experiment, Keep
+from winnow.experiments.imp import imp
+from winnow.models import build
+from winnow.pruning import prunable_layers
+from winnow.pruning.prune import kept_weights
+from winnow.recipe import Recipe
+from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
+from winnow.timeline import Amount
+
+Subnetwork = Literal["dense", "ticket", "random"]
+"""What is trained from W_k: the whole network, it under IMP's mask, or under a random mask of the same densities."""
+
+Quantity = Literal["pruning", "data-order", "instability"]
+"""SLTH's stability to pruning and to data order; LMC's instability."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Child:
+    """A training of a study, and what it is there."""
+
+    network: Subnetwork
+    k: int
+    replicate: int
+    sample: int
+    trained: Train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """A measurement of a study, and what it is there."""
+
+    quantity: Quantity
+    network: Subnetwork
+    k: int
+    replicate: int
+    samples: tuple[int, int]
+    """The noise samples of the two trainings that are compared: the same twice for stability to pruning."""
+
+    stop: int
+    """The iteration at which they are compared; the end, but for early signals."""
+
+    step: Compare | Interpolate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A rewind point of one replicate, with what was found from there."""
+
+    k: int
+    replicate: int
+    point: Init | Train
+    """W_k."""
+
+    dense: Train
+    ticket: Train | None = None
+    """Trained from W_k under IMP's mask of the level; none where only the dense network is studied."""
+
+    @property
+    def mask(self) -> Prune:
+        """IMP's mask of the level, found with rewinding to this k."""
+        assert self.ticket is not None and isinstance(self.ticket.mask, Prune)
+        return self.ticket.mask
+
+    @property
+    def random(self) -> Draw:
+        """A random mask with the same density in every layer."""
+        init = self.dense.origin
+        assert isinstance(init, Init)
+        return Draw(like=self.mask, how="layerwise", seed=init.seed, replicate=self.replicate)
+
+    def child(self, network: Subnetwork, sample: int, stop: int | None = None) -> Train:
+        """The training of a network from W_k under a sample of noise, to an iteration or to the end.
+
+        Sample 0 is the noise of the replicate's own trunk, going on. The dense network's child of it is the dense
+        training itself, so it is never trained twice.
+        """
+        stop = stop or self.dense.stop
+        noise = replace(self.dense.noise, sample=sample)
+        if network != "dense":
+            assert self.ticket is not None
+            mask = self.mask if network == TICKET else self.random
+            return replace(self.ticket, mask=mask, noise=noise, stop=stop)
+        if sample == 0:
+            return replace(self.dense, stop=stop)
+        return replace(self.dense, origin=self.point, start=self.k, noise=noise, stop=stop)
+
+    def children(self, network: Subnetwork, samples: int) -> list[Child]:
+        """The trainings of a network to the end, under the first so many samples of noise."""
+        return [
+            Child(network=network, k=self.k, replicate=self.replicate, sample=n, trained=self.child(network, n))
+            for n in range(samples)
+        ]
+
+    def comparison(
+        self, quantity: Quantity, network: Subnetwork, samples: tuple[int, int], stop: int, step: Compare | Interpolate
+    ) -> Comparison:
+        """A comparison made here."""
+        return Comparison(
+            quantity=quantity,
+            network=network,
+            k=self.k,
+            replicate=self.replicate,
+            samples=samples,
+            stop=stop,
+            step=step,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """What a study asks for, as steps."""
+
+    name: str
+    recipe: Recipe
+    level: int
+    density: float
+    """Of IMP's masks, as a fraction of the prunable weights; 1 where only the dense network is studied."""
+
+    children: tuple[Child, ...]
+    comparisons: tuple[Comparison, ...]
+    experiments: Mapping[int, Experiment] = field(default_factory=dict[int, Experiment])
+    """By k: IMP with rewinding to it, down to the level."""
+
+    def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
+        """The steps whose results are wanted and how much of each is kept."""
+        wanted: dict[Step, Content] = {}
+        kept = {"all": Content.FULL, "weights": Content.WEIGHTS, "last": Content.METRICS}[keep]
+        for child in self.children:
+            wanted[child.trained] = kept
+        for experiment in self.experiments.values():
+            for step, content in experiment.targets(keep).items():
+                wanted[step] = max(content, wanted.get(step, content))
+        return wanted | {comparison.step: Content.FULL for comparison in self.comparisons}
+
+    def labels(self) -> dict[Step, str]:
+        """What each step is in the study, in words; steps that play several parts go by the first."""
+        labels: dict[Step, str] = {}
+        for child in self.children:
+            name = f"{child.network}, k = {child.k}, noise {child.sample}, replicate {child.replicate}"
+            labels.setdefault(child.trained, name)
+        for comparison in self.comparisons:
+            labels.setdefault(comparison.step, f"{comparison.quantity} of {comparison.network}, k = {comparison.k}")
+        for k, experiment in self.experiments.items():
+            for step, label in experiment.labels().items():
+                labels.setdefault(step, f"{label}, k = {k}")
+        return labels
+
+
+def places(recipe: Recipe, at: Sequence[Amount], level: int) -> tuple[list[Place], dict[int, Experiment]]:
+    """Every rewind point of every replicate, with IMP from there down to the level; in order of k.
+
+    Raises RecipeError where a k is not before the end of training, or two are the same iteration.
+    """
+    found: list[Place] = []
+    experiments: dict[int, Experiment] = {}
+    for written in at:
+        rewound = recipe.edited({"rewind": str(written), "levels": max(level, 1), "control": []})
+        k = timeline(rewound).rewind
+        if k in experiments:
+            raise RecipeError(f"{written} is iteration {k}, which is asked for twice. Leave one of the two out.")
+        experiments[k] = imp(rewound)
+    for k, experiment in sorted(experiments.items()):
+        trained = {(row.level, row.replicate): row.trained for row in experiment.rows if row.control == TICKET}
+        for replicate, point in experiment.rewind_points.items():
+            ticket = trained[level, replicate] if level else None
+            dense = trained[0, replicate]
+            found.append(Place(k=k, replicate=replicate, point=point, dense=dense, ticket=ticket))
+    return found, dict(sorted(experiments.items())) if level else {}
+
+
+def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
+    """The level of the recipe's ladder whose density is nearest, at least 1, and that density.
+
+    Raises RecipeError for a density outside (0, 1).
+    """
+    if not 0 < density < 1:
+        raise RecipeError(f"density {density:g} is not between 0 and 1. Write a percentage such as 10.7%.")
+    shared = course(recipe).network
+    layers = prunable_layers(build(shared.name, shared.shape, shared.classes), recipe.prune.rate, recipe.prune.exclude)
+    size = sum(layer.size for layer in layers.values())
+    densities = {
+        level: sum(kept_weights(layer.size, layer.rate, level) for layer in layers.values()) / size
+        for level in range(1, _DEEPEST + 1)
+    }
+    level = min(densities, key=lambda level: abs(densities[level] - density))
+    return level, densities[level]
+
+
+_DEEPEST = 100

@@ -1,0 +1,205 @@
+"""What a study found: distances, barriers and accuracies by rewind point, over replicates."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from winnow.errors import MissingResult
+from winnow.experiments.study import Child, Comparison, Quantity, Study, Subnetwork
+from winnow.intervals import interval
+from winnow.results import Spread
+from winnow.steps import Interpolate
+from winnow.store import Store
+
+METRICS: dict[Quantity, tuple[str, ...]] = {
+    "pruning": ("l2", "angle"),
+    "data-order": ("l2", "angle"),
+    "instability": ("test_barrier", "train_barrier"),
+}
+"""What is measured of each quantity. Distances are Euclidean and angles in degrees, of the masked weights; a barrier
+is the greatest error on the line less the mean of the errors at its ends, a fraction of 1."""
+
+
+class StudyRecord(NamedTuple):
+    """One line of a study's tidy table."""
+
+    experiment: str
+    recipe: str
+    quantity: str
+    """`pruning`, `data-order`, `instability`; or `accuracy`, of a single training."""
+
+    network: str
+    """`dense`, `ticket` or `random`."""
+
+    density: float
+    k: int
+    replicate: int
+    sample: int
+    other_sample: int | None
+    """The noise samples of the two trainings; none where it is of one."""
+
+    iteration: int
+    """At which both were compared."""
+
+    layer: str
+    """Empty: all of them together."""
+
+    position: float | None
+    """On the line from the first network, 0, to the second, 1."""
+
+    metric: str
+    value: float
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A comparison and what it gave."""
+
+    comparison: Comparison
+    rows: tuple[Mapping[str, float | str], ...]
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The metrics of its quantity, of the networks as wholes."""
+        if isinstance(self.comparison.step, Interpolate):
+            return {f"{split}_barrier": barrier(self.rows, f"{split}_error") for split in ("train", "test")}
+        whole = next(row for row in self.rows if row["layer"] == "")
+        return {metric: float(whole[metric]) for metric in METRICS[self.comparison.quantity]}
+
+
+def barrier(line: tuple[Mapping[str, float | str], ...], metric: str) -> float:
+    """The greatest value on a line less the mean of its ends: LMC (arXiv 1912.05671), §2.
+
+    >>> line = [{"position": x, "test_error": e} for x, e in ((0.0, 0.1), (0.5, 0.7), (1.0, 0.3))]
+    >>> round(barrier(tuple(line), "test_error"), 3)
+    0.5
+    """
+    values = [float(row[metric]) for row in line]
+    return max(values) - (values[0] + values[-1]) / 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One metric of one network at one rewind point."""
+
+    quantity: Quantity
+    network: Subnetwork
+    k: int
+    stop: int
+    metric: str
+    spread: Spread
+    """Over the replicates, of each the mean over its pairs of noise samples."""
+
+    pairs: int
+    """How many comparisons there are in all."""
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the mean over replicates."""
+        return interval(self.spread.values)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study measured, as far as it is stored."""
+
+    study: Study
+    measured: tuple[Measured, ...]
+    accuracies: tuple[tuple[Child, float], ...]
+    """Test accuracy at the end of each training, a fraction of 1."""
+
+    @property
+    def ks(self) -> list[int]:
+        """The rewind points, in order."""
+        return sorted({child.k for child in self.study.children})
+
+    @property
+    def findings(self) -> list[Finding]:
+        """One for each quantity, network, rewind point, iteration and metric."""
+        grouped: dict[tuple[Quantity, Subnetwork, int, int], list[Measured]] = {}
+        for each in self.measured:
+            place = each.comparison
+            grouped.setdefault((place.quantity, place.network, place.k, place.stop), []).append(each)
+        found: list[Finding] = []
+        for (quantity, network, k, stop), group in grouped.items():
+            for metric in METRICS[quantity]:
+                by_replicate: dict[int, list[float]] = {}
+                for each in group:
+                    by_replicate.setdefault(each.comparison.replicate, []).append(each.values[metric])
+                means = tuple(statistics.fmean(values) for _, values in sorted(by_replicate.items()))
+                found.append(
+                    Finding(
+                        quantity=quantity,
+                        network=network,
+                        k=k,
+                        stop=stop,
+                        metric=metric,
+                        spread=Spread(means),
+                        pairs=len(group),
+                    )
+                )
+        return found
+
+    def finding(
+        self, quantity: Quantity, network: Subnetwork, k: int, metric: str, *, stop: int | None = None
+    ) -> Finding | None:
+        """One of them, at the end of training unless said otherwise; None where nothing is stored of it."""
+        of_it = [
+            found
+            for found in self.findings
+            if (found.quantity, found.network, found.k, found.metric) == (quantity, network, k, metric)
+            and stop in (None, found.stop)
+        ]
+        return max(of_it, key=lambda found: found.stop, default=None)
+
+    def accuracy(self, network: Subnetwork, k: int) -> Spread | None:
+        """The test accuracy of a network at the end, over replicates: of each the mean over its noise samples."""
+        by_replicate: dict[int, list[float]] = {}
+        for child, accuracy in self.accuracies:
+            if (child.network, child.k) == (network, k):
+                by_replicate.setdefault(child.replicate, []).append(accuracy)
+        means = tuple(statistics.fmean(values) for _, values in sorted(by_replicate.items()))
+        return Spread(means) if means else None
+
+    def records(self) -> Iterator[StudyRecord]:
+        """Everything measured, a line each."""
+        name, recipe = self.study.name, self.study.recipe.name
+        for each in self.measured:
+            place = each.comparison
+            density = 1.0 if place.network == "dense" else self.study.density
+            where = (name, recipe, place.quantity, place.network, density, place.k, place.replicate, *place.samples)
+            for row in each.rows:
+                layer, position = str(row.get("layer", "")), row.get("position")
+                at = None if position is None else float(position)
+                for metric, value in row.items():
+                    if metric not in ("layer", "position", "weights"):
+                        yield StudyRecord(*where, place.stop, layer, at, metric, float(value))
+            if place.quantity == "instability":
+                for metric, value in each.values.items():
+                    yield StudyRecord(*where, place.stop, "", None, metric, value)
+        for child, accuracy in self.accuracies:
+            density = 1.0 if child.network == "dense" else self.study.density
+            where = (name, recipe, "accuracy", child.network, density, child.k, child.replicate, child.sample, None)
+            yield StudyRecord(*where, child.trained.stop, "", None, "test_accuracy", accuracy)
+
+
+def gather(study: Study, store: Store) -> Findings:
+    """Read what is stored of a study; what is missing or failed is left out. Raises CorruptResult."""
+    measured: list[Measured] = []
+    for comparison in study.comparisons:
+        try:
+            measured.append(Measured(comparison, tuple(store.measured(comparison.step))))
+        except MissingResult:
+            continue
+    accuracies: list[tuple[Child, float]] = []
+    for child in study.children:
+        try:
+            if store.failure(child.trained) is None:
+                curve = store.curve(child.trained)
+                accuracies.append((child, curve.rows[curve.last]["test_accuracy"]))
+        except MissingResult:
+            continue
+    return Findings(study, tuple(measured), tuple(accuracies))
