@@ -95,6 +95,11 @@ class Timeline:
 
 def timeline(recipe: Recipe) -> Timeline:
     """The recipe's amounts in iterations; raises RecipeError where they contradict each other."""
+    if recipe.rewind == "auto":
+        raise RecipeError(
+            "rewind is 'auto', so k is not known until its onset has been found.\n"
+            "`winnow run` finds it and goes on from there; `winnow onset` finds it alone. Or give k: --rewind 500it."
+        )
     per_epoch = _iterations_per_epoch(recipe)
     length = recipe.train.length.iterations(per_epoch=per_epoch)
     if length < 1:

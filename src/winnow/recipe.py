@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import field
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from winnow.errors import RecipeError
 from winnow.timeline import Amount, Written
@@ -27,6 +27,14 @@ LayerKind = Literal["conv", "linear", "output"]
 """The kinds of prunable layer. `output` is the last linear layer, which the papers prune at half the rate."""
 
 ITERATIONS_0 = Amount.parse("0it")
+
+
+def _amount_or_auto(written: object) -> object:
+    return written if written == "auto" else Amount.parse(written)
+
+
+Rewind = Annotated[Literal["auto"] | Amount, BeforeValidator(_amount_or_auto), PlainSerializer(str)]
+"""An amount of training, or "auto"."""
 
 
 @validated
@@ -188,6 +196,53 @@ class Matching:
 
 
 @validated
+class Onset:
+    """How the rewind point is found where `rewind` is "auto": the least k from which training is stable."""
+
+    by: Literal["instability", "pruning", "data-order"] = "instability"
+    """What must be small: the error barrier between children of W_k (LMC, arXiv 1912.05671), or the angle of
+    stability to pruning or to data order (SLTH, arXiv 1903.01611), which need a density."""
+
+    threshold: Positive | None = None
+    """Below what k counts as stable: points of test error for instability (left out: 2, as in LMC), degrees for
+    the others, where the papers state none."""
+
+    density: Fraction01 | None = None
+    """Of which subnetworks, at the nearest level. Left out: of the dense network, which is stable later than they are
+    (LMC, §3-4) and needs no pruning at every k that is tried."""
+
+    until: Written = Amount.parse("20%")
+    """The largest k that is tried."""
+
+    resolution: Annotated[Number, Field(gt=1)] = 2.0
+    """The ratio of one k that may be tried to the next, and so how exactly the onset is found."""
+
+    samples: Annotated[Whole, Field(ge=2)] = 2
+    """Children of each W_k; all pairs of them are compared."""
+
+    most_replicates: Count | None = None
+    """Up to how many replicates are trained where the confidence interval over those there are is not clear of the
+    threshold. Left out: none are added, and the mean decides."""
+
+    @model_validator(mode="after")
+    def _what_the_papers_leave_open_is_stated(self) -> Onset:
+        if self.by != "instability" and (self.density is None or self.threshold is None):
+            raise RecipeError(
+                f"onset by '{self.by}' needs a density, since a mask is what it measures, and a threshold in degrees, "
+                f"since the papers state none.\nGive both, such as density = 0.107 and threshold = 25."
+            )
+        return self
+
+    @property
+    def limit(self) -> float:
+        """The threshold, in the unit that is measured in: a fraction of test error, or degrees."""
+        if self.by == "instability":
+            return (2.0 if self.threshold is None else self.threshold) / 100
+        assert self.threshold is not None
+        return self.threshold
+
+
+@validated
 class Recipe:
     """Everything that defines an experiment.
 
@@ -208,8 +263,9 @@ class Recipe:
     replicates: Count = 5
     """Independent repetitions, each with its own initialization and noise."""
 
-    rewind: Written = ITERATIONS_0
-    """k, the iteration whose weights every ticket restarts from. 0it is initialization (vanilla IMP)."""
+    rewind: Rewind = ITERATIONS_0
+    """k, the iteration whose weights every ticket restarts from. 0it is initialization (vanilla IMP); auto is the
+    onset of stability, found first."""
 
     control: tuple[str, ...] = ()
     """What tickets are compared with: `reinit`."""
@@ -227,6 +283,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     prune: Pruning = field(default_factory=Pruning)
     matching: Matching = field(default_factory=Matching)
+    onset: Onset = field(default_factory=Onset)
 
     def edited(self, changes: dict[str, Any]) -> Recipe:
         """This recipe with some fields changed, each given by its path: {"train.batch": 128}."""

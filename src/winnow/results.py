@@ -213,11 +213,11 @@ def collect(experiment: Experiment, store: Store, *, identity: str) -> Results:
     return Results(experiment, identity, tuple(trainings))
 
 
-def to_csv(records: Sequence[Record]) -> str:
-    """The tidy table as CSV; a missing iteration is an empty cell."""
+def to_csv(records: Sequence[NamedTuple], fields: Sequence[str] = Record._fields) -> str:
+    """A tidy table as CSV; what is missing, as the iteration of what has no time, is an empty cell."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(Record._fields)
+    writer.writerow(fields)
     writer.writerows(records)
     return out.getvalue()
 

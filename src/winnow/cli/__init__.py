@@ -13,6 +13,9 @@ from winnow.errors import UnknownName, WinnowError
 
 COMMANDS = {
     "run": "find the tickets of a recipe, training only what is not stored yet",
+    "stability": "how far pruning and data order move where training from k ends",
+    "instability": "the error between two networks trained from the same k under different noise",
+    "onset": "the least k from which training is stable: where to rewind to",
     "plan": "what a run would train, what is stored already, and an estimate of time and disk",
     "list": "the bundled recipes",
     "show": "a recipe as TOML that `run` accepts",
@@ -77,7 +80,7 @@ def _warnings_on_stderr() -> Generator[None]:
 
 
 def _usage() -> str:
-    lines = [f"  {name:9}{purpose}" for name, purpose in COMMANDS.items()]
+    lines = [f"  {name:13}{purpose}" for name, purpose in COMMANDS.items()]
     return "\n".join(
         [
             "usage: winnow COMMAND ...",

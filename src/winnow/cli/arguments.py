@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -34,16 +34,43 @@ _WithRecipe = TypeVar("_WithRecipe", bound=WithRecipe)
 StoreOption = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
 
+@dataclass(frozen=True, kw_only=True)
+class WithExecution(WithRecipe):
+    """The options of a command that trains what the store lacks."""
+
+    store: StoreOption = None
+    """Where results lie: made if it is not there. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train; auto is the GPU where there is one."""
+
+    keep: Literal["all", "weights", "last"] = "weights"
+    """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only."""
+
+    progress: Literal["auto", "live", "plain", "quiet"] = "auto"
+    """How to tell what happens: a live display, plain lines for logs, or nothing but the result. Auto is live in a
+    terminal, plain elsewhere."""
+
+    engine: Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"] = "auto"
+    """How lanes are trained: plain, one by one; stacked into one batched computation; perceptron, the same written out
+    for fully connected networks, on the remaining weights alone; compiled, one by one by torch.compile; graphed, side
+    by side in a CUDA graph. Auto chooses and says why."""
+
+    lanes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
+    """How many lanes to train together, at most. Left out: what suits the network and the device."""
+
+
 @_REGISTRY.primitive_rule
-def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Amount] | None:
-    """How an amount of training is written on the command line."""
-    if kind.type is not Amount:
+def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+    """How an amount of training is written on the command line; or "auto" where that may stand in its place."""
+    may_be_auto = Amount in get_args(kind.type)
+    if kind.type is not Amount and not may_be_auto:
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
-        metavar="500it|2ep|1.7%",
-        instance_from_str=lambda words: Amount.parse(words[0]),
-        is_instance=lambda value: isinstance(value, Amount),
+        metavar="500it|2ep|1.7%" + "|auto" * may_be_auto,
+        instance_from_str=lambda words: words[0] if may_be_auto and words[0] == "auto" else Amount.parse(words[0]),
+        is_instance=lambda value: isinstance(value, Amount) or (may_be_auto and value == "auto"),
         str_from_instance=lambda value: [str(value)],
     )
 

@@ -6,13 +6,12 @@ import sys
 import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from winnow.execution.reporting import Reporter, Silent
-from winnow.experiments import Experiment
 from winnow.steps import Step, Train
 
 Mode = Literal["auto", "live", "plain", "quiet"]
@@ -21,8 +20,16 @@ _PLAIN_EVERY = 2.0
 """Seconds between two lines in a log, at the least."""
 
 
+class Labelled(Protocol):
+    """What is run: an experiment or a study."""
+
+    def labels(self) -> Mapping[Step, str]:
+        """What each step is in it, in words."""
+        ...
+
+
 @contextmanager
-def display(mode: Mode, experiment: Experiment) -> Generator[Reporter]:
+def display(mode: Mode, experiment: Labelled) -> Generator[Reporter]:
     """The reporter of a mode; what it shows ends with the block."""
     if mode == "auto":
         mode = "live" if sys.stderr.isatty() else "plain"
@@ -39,7 +46,7 @@ def display(mode: Mode, experiment: Experiment) -> Generator[Reporter]:
 class _Tally:
     """What is done and what is left, in iterations, and how long that will take."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Labelled) -> None:
         self.labels = experiment.labels()
         self.total = self.done = 0
         self.trainings = self.finished_trainings = 0
@@ -90,7 +97,7 @@ def _shown(metrics: Mapping[str, float] | None) -> str:
 class _Live:
     """One line that changes, above it what should stay."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Labelled) -> None:
         self.tally = _Tally(experiment)
         self.progress = Progress(
             BarColumn(bar_width=24),
@@ -128,7 +135,7 @@ class _Live:
 class _Plain:
     """Lines for a log."""
 
-    def __init__(self, experiment: Experiment) -> None:
+    def __init__(self, experiment: Labelled) -> None:
         self.tally = _Tally(experiment)
         self._metrics = ""
         self._printed = 0.0

@@ -5,43 +5,24 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING
 
-import tyro
 from rich.console import Console
 
-from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
-from winnow.experiments.experiment import Keep
+from winnow.cli.arguments import WithExecution, parse_with_recipe
+
+if TYPE_CHECKING:
+    from winnow.recipe import Recipe
+    from winnow.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(WithRecipe):
+class Options(WithExecution):
     """Find the tickets of a recipe: train, prune, rewind, and train again, level by level.
 
     Only what the store does not hold is trained. Interrupt it as you like: the same command resumes. At the end
     come a table, the smallest matching ticket, and a figure of accuracy and early stopping against density.
     """
-
-    store: StoreOption = None
-    """Where results lie: made if it is not there. Left out: $WINNOW_STORE, else ./winnow-store."""
-
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where to train; auto is the GPU where there is one."""
-
-    keep: Keep = "weights"
-    """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only."""
-
-    progress: Literal["auto", "live", "plain", "quiet"] = "auto"
-    """How to tell what happens: a live display, plain lines for logs, or nothing but the result. Auto is live in a
-    terminal, plain elsewhere."""
-
-    engine: Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"] = "auto"
-    """How lanes are trained: plain, one by one; stacked into one batched computation; perceptron, the same written out
-    for fully connected networks, on the remaining weights alone; compiled, one by one by torch.compile; graphed, side
-    by side in a CUDA graph. Auto chooses and says why."""
-
-    lanes: Annotated[int | None, tyro.conf.arg(metavar="N")] = None
-    """How many lanes to train together, at most. Left out: what suits the network and the device."""
 
     profile: bool = False
     """Whether to tell at the end where the time went."""
@@ -65,7 +46,8 @@ def main(words: Sequence[str]) -> int:
 
     console = Console(stderr=options.progress != "quiet" and not sys.stdout.isatty())
     store = Store(options.store)
-    experiment, data = imp(options.recipe), options.recipe.data.name
+    recipe = _with_k(options, store) if options.recipe.rewind == "auto" else options.recipe
+    experiment, data = imp(recipe), recipe.data.name
     if options.retry:
         steps = [step for row in experiment.rows for step in (row.mask, row.trained) if step is not None]
         forgotten = store.forget_failures([*steps, *experiment.rewind_points.values()])
@@ -77,7 +59,7 @@ def main(words: Sequence[str]) -> int:
     profile = Profile()
     with display(options.progress, experiment) as reporter:
         found = run(
-            options.recipe,
+            recipe,
             store=store,
             device=options.device,
             keep=options.keep,
@@ -98,3 +80,13 @@ def main(words: Sequence[str]) -> int:
     if options.profile:
         out.print("\n".join(["where the time went:", *profile.lines()]))
     return 3 if found.failures else 0
+
+
+def _with_k(options: Options, store: Store) -> Recipe:
+    """The recipe with the rewind point that is the onset of stability, told on the way."""
+    from winnow.cli.onset import search
+    from winnow.cli.study_tables import onset_report
+
+    onset = search(options, store)
+    Console(highlight=False).print(onset_report(onset))
+    return onset.rewound

@@ -61,16 +61,21 @@ class Estimate:
 def estimate(experiment: Experiment, targets: Targets, store: Store) -> Estimate:
     """What running the experiment would do. Raises CorruptResult where a stored result turns out to be damaged."""
     plan = Executor(store).plan(targets)
-    remaining = {
+    left = remaining(plan, store)
+    return Estimate(
+        plan=plan,
+        lines=tuple(_lines(experiment, plan, left)),
+        remaining=left,
+        bytes=sum(_bytes(step, targets.get(step, Content.METRICS)) for step in plan.missing),
+    )
+
+
+def remaining(plan: Plan, store: Store) -> dict[Train, int]:
+    """The iterations left of each training that a plan runs, by its last step."""
+    return {
         lane.last: lane.last.stop - _reached(lane, store)
         for lane in lanes(step for step in plan.missing if isinstance(step, Train))
     }
-    return Estimate(
-        plan=plan,
-        lines=tuple(_lines(experiment, plan, remaining)),
-        remaining=remaining,
-        bytes=sum(_bytes(step, targets.get(step, Content.METRICS)) for step in plan.missing),
-    )
 
 
 def _reached(lane: Lane, store: Store) -> int:

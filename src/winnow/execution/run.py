@@ -11,6 +11,7 @@ import torch
 
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
+from winnow.execution.onset import Onset, find_onset
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import initial_state
@@ -40,6 +41,9 @@ class Run:
     results: Results
     failures: Mapping[str, str]
     """What ended without a result and why, by where it stood: `ticket, replicate 1, level 12`."""
+
+    onset: Onset | None = None
+    """How k was found, where the recipe left that to Winnow."""
 
     @property
     def recipe(self) -> Recipe:
@@ -108,7 +112,8 @@ def run(
     `recipe` is a Recipe, a bundled one's name, or a TOML file. `changes` are fields to change in it, by path with
     two underscores for a dot: `levels=3`, `train__length="2ep"`. What a run was doing when it is interrupted is
     saved, and the same call goes on from there. `engine` and `lanes` (at most so many at once) override what Winnow
-    chooses for the network and the device; `profile` is told where the time went.
+    chooses for the network and the device; `profile` is told where the time went. Where the recipe's `rewind` is
+    "auto", k is found first, as the onset of stability (`Run.onset`).
 
     Raises RecipeError, DataError or StoreError where it cannot begin. A training that diverges, or a level that
     would empty a layer, is told in `failures`; the rest goes on.
@@ -123,7 +128,6 @@ def run(
     if changes:
         recipe = recipe.edited({name.replace("__", "."): value for name, value in changes.items()})
     opened = store if isinstance(store, Store) else Store(store)
-    experiment = imp(recipe)
     reporter = reporter or Silent()
     executor = Executor(
         opened,
@@ -134,6 +138,9 @@ def run(
         keep_all=keep == "all",
         profile=profile or Profile(),
     )
+    onset = find_onset(recipe, executor, keep=keep) if recipe.rewind == "auto" else None
+    recipe = onset.rewound if onset else recipe
+    experiment = imp(recipe)
     record(opened, recipe)
     while True:
         try:
@@ -143,7 +150,7 @@ def run(
             reporter.noted(str(damaged))
             executor.forget()
         else:
-            return Run(experiment, opened, results, _failures(experiment, plan))
+            return Run(experiment, opened, results, _failures(experiment, plan), onset)
 
 
 def chosen_device(device: Device) -> torch.device:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from winnow.course import timeline
 from winnow.experiments.experiment import TICKET
 from winnow.results import Level, Results, Spread
 from winnow.store.files import storing
@@ -18,9 +20,9 @@ if TYPE_CHECKING:
 
 # Okabe and Ito's colours, which the colour-blind can tell apart, each with a marker of its own.
 _STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
-_DENSE = "#444444"
+DENSE = "#444444"
 
-_SETTINGS: dict[str, Any] = {
+SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "winnow",
     "svg.fonttype": "none",
     "font.size": 9,
@@ -43,12 +45,16 @@ def draw(results: Results, folder: Path) -> list[Path]:
 
     from matplotlib import style
 
-    with style.context(["default", _SETTINGS]), storing(folder):
-        figure = _figure(results)
-        folder.mkdir(parents=True, exist_ok=True)
-        figure.savefig(paths[1], dpi=160)
-        figure.savefig(paths[0], metadata={"Date": None, "Identifier": shown})  # last: it says what both show
+    with style.context(["default", SETTINGS]), storing(folder):
+        save(_figure(results), paths, shows=shown)
     return paths
+
+
+def save(figure: Figure, paths: Sequence[Path], *, shows: str = "") -> None:
+    """Write a figure as SVG and PNG. The SVG says what both show, and so is written last."""
+    paths[0].parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(paths[1], dpi=160)
+    figure.savefig(paths[0], metadata={"Date": None, "Identifier": shows})
 
 
 def _digest(results: Results) -> str:
@@ -67,7 +73,7 @@ def _figure(results: Results) -> Figure:
     for axes in (accuracy, early_stop):
         _density_axis(axes, results)
     recipe = results.experiment.recipe
-    rewind = "from initialization" if recipe.rewind.value == 0 else f"rewound to {recipe.rewind}"
+    rewind = "from initialization" if timeline(recipe).rewind == 0 else f"rewound to {recipe.rewind}"
     replicates = f"{recipe.replicates} replicates (bars: least to most)" if recipe.replicates > 1 else "1 replicate"
     figure.suptitle(f"{recipe.name}: tickets {rewind}, {replicates}", fontsize=10)
     handles, labels = accuracy.get_legend_handles_labels()
@@ -79,13 +85,13 @@ def _accuracies(axes: Axes, results: Results) -> None:
     matching = results.experiment.recipe.matching
     if results.dense is not None:
         low, mean, high = (100 * value for value in (results.dense.least, results.dense.mean, results.dense.most))
-        axes.axhspan(low, high, color=_DENSE, alpha=0.12, linewidth=0)
-        axes.axhline(mean, color=_DENSE, linestyle="--", linewidth=1, label="dense")
+        axes.axhspan(low, high, color=DENSE, alpha=0.12, linewidth=0)
+        axes.axhline(mean, color=DENSE, linestyle="--", linewidth=1, label="dense")
     for (control, levels), (colour, marker) in zip(_by_control(results).items(), _cycled(), strict=False):
         _curve(axes, control, levels, [level.accuracy for level in levels], 100.0, colour, marker)
     smallest = results.smallest_matching
     if smallest is not None:
-        axes.axvline(100 * smallest.density, color=_DENSE, linestyle=":", linewidth=1)
+        axes.axvline(100 * smallest.density, color=DENSE, linestyle=":", linewidth=1)
         axes.annotate(
             f"smallest matching ticket: {100 * smallest.density:.1f} %",
             (100 * smallest.density, 0.02),
@@ -102,8 +108,8 @@ def _accuracies(axes: Axes, results: Results) -> None:
 def _early_stops(axes: Axes, results: Results) -> None:
     dense = [float(t.curve.early_stop) for t in results.trainings if t.row.level == 0]
     if dense:
-        axes.axhspan(min(dense), max(dense), color=_DENSE, alpha=0.12, linewidth=0)
-        axes.axhline(sum(dense) / len(dense), color=_DENSE, linestyle="--", linewidth=1)
+        axes.axhspan(min(dense), max(dense), color=DENSE, alpha=0.12, linewidth=0)
+        axes.axhline(sum(dense) / len(dense), color=DENSE, linestyle="--", linewidth=1)
     for (control, levels), (colour, marker) in zip(_by_control(results).items(), _cycled(), strict=False):
         _curve(axes, control, levels, [level.early_stop for level in levels], 1.0, colour, marker)
     axes.set_ylabel("early-stop iteration (least validation loss)")

@@ -1,0 +1,93 @@
+"""What the commands that run studies share."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+
+from winnow.errors import RecipeError
+
+if TYPE_CHECKING:
+    from winnow.cli.arguments import WithExecution
+    from winnow.execution.executor import Executor
+    from winnow.execution.reporting import Reporter
+    from winnow.execution.studies import Studied
+    from winnow.experiments import Study
+    from winnow.store import Store
+    from winnow.timeline import Amount
+
+
+def amounts(written: str) -> list[Amount]:
+    """The rewind points in "0it,100it,2%"; raises RecipeError."""
+    from winnow.timeline import Amount
+
+    return [Amount.parse(part) for part in re.split(r"[,\s]+", written.strip()) if part]
+
+
+def fraction(written: str) -> float:
+    """A density as "10.7%" or "0.107"; raises RecipeError."""
+    number = written.strip().removesuffix("%")
+    try:
+        return float(number) / (100 if "%" in written else 1)
+    except ValueError:
+        raise RecipeError(f"'{written}' is no density. Write a percentage such as 10.7%, or a fraction.") from None
+
+
+def executor(options: WithExecution, store: Store, reporter: Reporter) -> Executor:
+    """The executor that a command's options ask for."""
+    from winnow.execution.executor import Executor
+    from winnow.execution.run import chosen_device
+
+    return Executor(
+        store,
+        chosen_device(options.device),
+        reporter,
+        engine=options.engine,
+        width=options.lanes,
+        keep_all=options.keep == "all",
+    )
+
+
+def run(study: Study, options: WithExecution, store: Store) -> Studied:
+    """Run a study, showing how it goes."""
+    from winnow.cli.display import display
+    from winnow.execution.studies import run_study
+
+    fetch_data(options)
+    with display(options.progress, study) as reporter:
+        return run_study(study, executor(options, store, reporter), keep=options.keep)
+
+
+def fetch_data(options: WithExecution) -> None:
+    """Get the recipe's data set, telling how far that is, if it is not here."""
+    from winnow.cli.data import fetched
+    from winnow.data import entry, where
+
+    name = options.recipe.data.name
+    if not (entry(name).is_bundled or where(name).exists()):
+        fetched(name)
+
+
+def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> int:
+    """Print what was found, draw it, and write the tidy table; gives the exit code."""
+    from winnow.findings import StudyRecord
+    from winnow.report.studies import draw
+    from winnow.results import to_csv
+    from winnow.store.files import write_file
+
+    out = Console(highlight=False)
+    out.print(table)
+    for place, message in studied.failures.items():
+        out.print(f"[yellow]failed[/]: {place}: {message}", soft_wrap=True)
+    if studied.findings.measured:
+        paths = draw(studied.findings, store.root / "figures")
+        out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
+    if out_file is not None:
+        table = to_csv(list(studied.findings.records()), StudyRecord._fields)
+        write_file(out_file, table.encode(), option="--out FILE")
+        sys.stderr.write(f"table: {out_file}\n")
+    return 3 if studied.failures else 0

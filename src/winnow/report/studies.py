@@ -1,0 +1,155 @@
+"""The figures of studies: distances, or barriers and errors on the line, against k, with accuracy beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from winnow.experiments.study import Quantity, Subnetwork
+from winnow.findings import Findings
+from winnow.report.figure import DENSE, SETTINGS, save
+from winnow.results import Spread
+from winnow.store.files import storing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+_COLOURS: dict[Subnetwork, str] = {"ticket": "#0072B2", "random": "#D55E00", "dense": DENSE}
+_NAMES: dict[Subnetwork, str] = {"ticket": "IMP", "random": "random mask", "dense": "dense"}
+_DASHES: dict[Quantity, str] = {"pruning": "-", "data-order": "--", "instability": "-"}
+
+STABLE = 2.0
+"""Points of test error: below this barrier LMC (arXiv 1912.05671), §3, calls a network stable."""
+
+
+def draw(findings: Findings, folder: Path) -> list[Path]:
+    """Draw a study as SVG and PNG; gives the files. Points are means over replicates, bands their least and most."""
+    study = findings.study
+    described = repr((study.recipe, study.name, study.level, findings.ks, len(findings.measured)))
+    name = f"{study.recipe.name}-{study.name}-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
+    paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
+
+    from matplotlib import style
+    from matplotlib.figure import Figure
+
+    with style.context(["default", SETTINGS]), storing(folder):
+        figure = Figure(figsize=(11.2, 3.7), layout="constrained")
+        (_stability if study.name == "stability" else _instability)(figure, findings)
+        of = f"{100 * study.density:.1f} % of the weights" if study.level else "the dense network"
+        replicates = study.recipe.replicates
+        figure.suptitle(f"{study.recipe.name}: {study.name}, {of}, {replicates} replicates", fontsize=10)
+        save(figure, paths)
+    return paths
+
+
+def _stability(figure: Figure, findings: Findings) -> None:
+    distance, angle, accuracy = figure.subplots(1, 3)
+    quantities: tuple[Quantity, ...] = ("pruning", "data-order")
+    for axes, metric in ((distance, "l2"), (angle, "angle")):
+        for quantity in quantities:
+            for network in ("ticket", "random"):
+                _metric(
+                    axes, findings, quantity, network, metric, f"{_NAMES[network]}, to {quantity.replace('-', ' ')}"
+                )
+        axes.set_ylim(bottom=0)
+    distance.set_ylabel("L2 distance of the remaining weights")
+    angle.set_ylabel("angle (degrees)")
+    _accuracies(accuracy, findings, ("ticket", "random", "dense"))
+    handles, labels = distance.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    accuracy.legend(frameon=False)
+    _k_axes((distance, angle, accuracy), findings)
+
+
+def _instability(figure: Figure, findings: Findings) -> None:
+    barriers, line, accuracy = figure.subplots(1, 3)
+    networks: tuple[Subnetwork, ...] = ("dense", "ticket", "random")
+    for network in networks:
+        _metric(barriers, findings, "instability", network, "test_barrier", f"{_NAMES[network]}, test", 100)
+        _metric(barriers, findings, "instability", network, "train_barrier", f"{_NAMES[network]}, training", 100, ":")
+    barriers.axhline(STABLE, color="#999999", linewidth=1)
+    barriers.annotate("stable below", (0.01, STABLE), xycoords=("axes fraction", "data"), fontsize=7, va="bottom")
+    barriers.set_ylabel("error barrier (points)")
+    barriers.legend(frameon=False)
+    _lines(line, findings)
+    _accuracies(accuracy, findings, networks)
+    accuracy.legend(frameon=False)
+    _k_axes((barriers, accuracy), findings)
+
+
+def _metric(
+    axes: Axes,
+    findings: Findings,
+    quantity: Quantity,
+    network: Subnetwork,
+    metric: str,
+    label: str,
+    scale: float = 1.0,
+    dash: str | None = None,
+) -> None:
+    found = {k: each for k in findings.ks if (each := findings.finding(quantity, network, k, metric))}
+    if found:
+        spreads = [each.spread for each in found.values()]
+        _band(axes, list(found), spreads, scale, _COLOURS[network], dash or _DASHES[quantity], label)
+
+
+def _accuracies(axes: Axes, findings: Findings, networks: Sequence[Subnetwork]) -> None:
+    for network in networks:
+        found = {k: each for k in findings.ks if (each := findings.accuracy(network, k))}
+        if found:
+            _band(axes, list(found), list(found.values()), 100, _COLOURS[network], "-", _NAMES[network])
+    axes.set_ylabel("test accuracy at the end (%)")
+
+
+def _band(axes: Axes, ks: list[int], spreads: list[Spread], scale: float, colour: str, dash: str, label: str) -> None:
+    axes.plot(
+        ks, [scale * s.mean for s in spreads], color=colour, linestyle=dash, marker="o", markersize=3.5, label=label
+    )
+    low, high = [scale * s.least for s in spreads], [scale * s.most for s in spreads]
+    axes.fill_between(ks, low, high, color=colour, alpha=0.15, linewidth=0)
+
+
+def _lines(axes: Axes, findings: Findings) -> None:
+    """Test error along the line, for each k: the mean over all pairs."""
+    from matplotlib import colormaps
+
+    ks = findings.ks
+    shade: Callable[[float], object] = colormaps["viridis"]
+    for number, k in enumerate(ks):
+        ends = max(each.comparison.stop for each in findings.measured)
+        rows = [
+            each.rows
+            for each in findings.measured
+            if each.comparison.k == k and each.comparison.stop == ends and each.comparison.network != "random"
+        ]
+        if rows:
+            positions = [float(row["position"]) for row in rows[0]]
+            errors = [
+                100 * sum(float(pair[place]["test_error"]) for pair in rows) / len(rows)
+                for place in range(len(positions))
+            ]
+            axes.plot(positions, errors, color=shade(0.9 * number / max(1, len(ks) - 1)), label=f"k = {k:,}")
+    axes.set_xlabel("position between the two networks")
+    axes.set_ylabel("test error (%)")
+    axes.set_ylim(bottom=0)
+    axes.legend(frameon=False, fontsize=7)
+    axes.grid(alpha=0.2, linewidth=0.6)
+
+
+def _k_axes(every: Sequence[Axes], findings: Findings) -> None:
+    """k on a logarithmic axis that has a place for 0."""
+    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+
+    positive = [k for k in findings.ks if k > 0]
+    for axes in every:
+        if positive:
+            axes.set_xscale("symlog", linthresh=positive[0], linscale=0.5)
+        axes.xaxis.set_major_locator(FixedLocator(findings.ks))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.tick_params(axis="x", labelrotation=45 if len(findings.ks) > 5 else 0)
+        axes.set_xlabel("rewind point k (iterations)")
+        axes.grid(alpha=0.2, linewidth=0.6)
