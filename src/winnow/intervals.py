@@ -26,7 +26,14 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     if len(values) < 2:
         return -math.inf, math.inf
     freedom = len(values) - 1
-    quantile = _T[freedom - 1] if freedom <= len(_T) else 1.96 * (1 + 1 / (3.2 * freedom)) if freedom < 120 else 1.96
-    half = quantile * statistics.stdev(values) / math.sqrt(len(values))
+    half = _quantile(freedom) * statistics.stdev(values) / math.sqrt(len(values))
     mean = statistics.fmean(values)
     return mean - half, mean + half
+
+
+def _quantile(freedom: int) -> float:
+    """Student's t; beyond the table by its expansion around the normal quantile (Abramowitz & Stegun, 26.7.5)."""
+    if freedom <= len(_T):
+        return _T[freedom - 1]
+    z = 1.959964
+    return z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)

@@ -54,12 +54,14 @@ def _sentence(source: str, path: str, problems: Sequence[Mapping[str, Any]], kin
         return f"{place}: {first['ctx']['error']}"
     if first["type"] in ("dataclass_type", "dataclass_exact_type"):
         return f"{place}: expected a table of fields, given {first.get('input')!r}."
-    expected = " or ".join(_expectation(problem["msg"]) for problem in problems)
+    expected = " or ".join(map(_expectation, problems))
     return f"{place}: expected {expected}, given {first.get('input')!r}."
 
 
-def _expectation(message: str) -> str:
-    return message.removeprefix("Input should be ").partition(",")[0].replace("a valid tuple", "a list")
+def _expectation(problem: Mapping[str, Any]) -> str:
+    message: str = problem["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list")
+    # After a comma comes what was wrong with the value, but for names, which are separated by commas.
+    return message if problem["type"] == "literal_error" else message.partition(",")[0]
 
 
 def _field(problem: Mapping[str, Any], kind: type) -> str:

@@ -19,8 +19,8 @@ def stability_table(findings: Findings) -> Group:
     study = findings.study
     title = (
         f"{study.recipe.name}: stability of subnetworks with {100 * study.density:.2f} % of the weights "
-        f"(level {study.level}),\n{_replicates(study.recipe.replicates)}. Distance and angle (degrees) of the remaining "
-        f"weights at the end of\ntraining: mean ± std of the replicates; n comparisons."
+        f"(level {study.level}),\n{_replicates(study.recipe.replicates)}. Distance and angle (degrees) of the "
+        f"remaining weights at the\nend of training: mean ± std of the replicates; n comparisons."
     )
     table = _table()
     for column in ("k", "mask", "stability to", "L2", "angle", "n", "accuracy %"):

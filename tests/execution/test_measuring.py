@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from tests.execution.conftest import RECIPE
+from winnow.course import course
+from winnow.execution.examples import splits
+from winnow.execution.measuring import along_the_line, distances
+from winnow.execution.training import initial_state
+from winnow.experiments import imp
+from winnow.models import build
+from winnow.pruning import Mask
+from winnow.store import Store
+from winnow.training import State
+
+CPU = torch.device("cpu")
+
+
+def random_weights(seed: int) -> dict[str, torch.Tensor]:
+    stream = torch.Generator().manual_seed(seed)
+    return {"fc1.weight": torch.randn(7, 5, generator=stream), "fc2.weight": torch.randn(3, 7, generator=stream)}
+
+
+def random_mask(seed: int) -> Mask:
+    stream = torch.Generator().manual_seed(seed)
+    return Mask({name: torch.rand(w.shape, generator=stream) < 0.6 for name, w in random_weights(0).items()})
+
+
+def test_distances_are_those_of_the_masked_weights_as_one_vector() -> None:
+    first, second, mask = random_weights(1), random_weights(2), random_mask(3)
+    a = torch.cat([(first[name] * kept).flatten() for name, kept in mask.items()]).double()
+    b = torch.cat([(second[name] * kept).flatten() for name, kept in mask.items()]).double()
+    whole, *layers = distances(first, second, mask)
+    assert whole["l2"] == pytest.approx(float((a - b).norm()), rel=1e-12)
+    assert whole["angle"] == pytest.approx(math.degrees(math.acos(float(a @ b / (a.norm() * b.norm())))), rel=1e-9)
+    assert whole["weights"] == mask.kept
+    assert [row["layer"] for row in layers] == list(mask)
+    assert sum(float(row["l2"]) ** 2 for row in layers) == pytest.approx(float(whole["l2"]) ** 2, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "a, b, angle",
+    [
+        ([1.0, 0.0], [2.0, 0.0], 0.0),
+        ([1.0, 0.0], [-3.0, 0.0], 180.0),
+        ([1.0, 0.0], [0.0, 5.0], 90.0),
+        ([1.0, 1e-9], [1.0, 0.0], math.degrees(1e-9)),  # an arc cosine would say 0
+        ([0.0, 0.0], [1.0, 0.0], math.nan),
+    ],
+)
+def test_angles(a: list[float], b: list[float], angle: float) -> None:
+    mask = Mask({"w": torch.tensor([True, True])})
+    given = {"w": torch.tensor(a, dtype=torch.float64)}, {"w": torch.tensor(b, dtype=torch.float64)}
+    assert distances(*given, mask)[0]["angle"] == pytest.approx(angle, rel=1e-6, nan_ok=True)
+
+
+def drawn(replicate: int) -> State:
+    """Initial values of the tiny network with batch norm, with statistics that are not the initial ones."""
+    point = imp(RECIPE.edited({"rewind": "0it"})).rewind_points[replicate]
+    state = initial_state(point, Store("unused", make=False))
+    state.buffers["norm.running_mean"] += 0.3
+    return state
+
+
+def test_every_point_of_the_line_is_evaluated_with_statistics_of_its_own() -> None:
+    shared = course(RECIPE)
+    data = splits(shared.examples, CPU)
+    first, second = drawn(0), drawn(1)
+    rows = along_the_line(first, second, shared, CPU, points=3, examples=500)
+    assert [row["position"] for row in rows] == [0.0, 0.5, 1.0]
+
+    images, _ = next(iter(data.train.chunks(500)))
+    test_images, test_labels = next(iter(data.test.chunks(10_000)))
+    for row in rows:
+        network = build(shared.network.name, shared.network.shape, shared.network.classes).to_empty(device="cpu")
+        position = float(row["position"])
+        values = {name: torch.lerp(p, second.parameters[name], position)[0] for name, p in first.parameters.items()}
+        network.load_state_dict(values, strict=False)
+        norm = network.get_submodule("norm")
+        assert isinstance(norm, nn.BatchNorm1d)
+        norm.reset_running_stats()
+        norm.momentum = None
+        network.train()(images)  # the 500 examples are one batch, whose statistics are the mean over batches
+        logits = network.eval()(test_images).detach()
+        assert row["test_error"] == pytest.approx(float((logits.argmax(1) != test_labels).float().mean()), abs=1e-6)
+        assert row["test_loss"] == pytest.approx(float(nn.functional.cross_entropy(logits, test_labels)), rel=1e-5)
+
+
+def test_measuring_changes_neither_network() -> None:
+    first, second = drawn(0), drawn(1)
+    before = [{name: value.clone() for name, value in state.values().items()} for state in (first, second)]
+    along_the_line(first, second, course(RECIPE), CPU, points=3, examples=120)
+    for state, values in zip((first, second), before, strict=True):
+        assert all(torch.equal(value, values[name]) for name, value in state.values().items())
+
+
+def test_training_error_is_of_so_many_examples_as_asked_for() -> None:
+    errors = [along_the_line(drawn(0), drawn(1), course(RECIPE), CPU, points=2, examples=n) for n in (7, 700)]
+    for rows, examples in zip(errors, (7, 700), strict=True):
+        wrong = float(rows[0]["train_error"]) * examples
+        assert wrong == pytest.approx(round(wrong), abs=1e-6)
