@@ -54,12 +54,15 @@ def _sentence(source: str, path: str, problems: Sequence[Mapping[str, Any]], kin
         return f"{place}: {first['ctx']['error']}"
     if first["type"] in ("dataclass_type", "dataclass_exact_type"):
         return f"{place}: expected a table of fields, given {first.get('input')!r}."
-    expected = " or ".join(_expectation(problem["msg"]) for problem in problems)
+    expected = " or ".join(_expectation(problem) for problem in problems)
     return f"{place}: expected {expected}, given {first.get('input')!r}."
 
 
-def _expectation(message: str) -> str:
-    return message.removeprefix("Input should be ").partition(",")[0].replace("a valid tuple", "a list")
+def _expectation(problem: Mapping[str, Any]) -> str:
+    expected = problem["msg"].removeprefix("Input should be ")
+    if problem["type"] == "literal_error":
+        return expected  # all the words there are; elsewhere, what follows a comma says why a value is none
+    return expected.partition(",")[0].replace("a valid tuple", "a list")
 
 
 def _field(problem: Mapping[str, Any], kind: type) -> str:

@@ -137,7 +137,7 @@ def test_any_recipe_is_written_as_toml_that_reads_back_as_an_equal_one(recipe: R
         ("data.std = [1.0, 0.0]", "field data.std[1]: expected greater than 0, given 0.0."),
         ("matching.tolerance = -1", "field matching.tolerance: expected 'std' or greater than or equal to 0"),
         # a word that is none of the choices
-        ("optimizer.name = 'adamw'", "field optimizer.name: expected 'sgd' or 'adam', given 'adamw'."),
+        ("optimizer.name = 'adamw'", "field optimizer.name: expected 'sgd', 'adam' or 'rmsprop', given 'adamw'."),
         ("optimizer.at_rewind = 'no'", "field optimizer.at_rewind: expected 'restored' or 'fresh', given 'no'."),
         ("prune.scope = 'local'", "field prune.scope: expected 'global' or 'layerwise', given 'local'."),
         ("matching.tolerance = 'exact'", "field matching.tolerance: expected 'std' or a valid number, given 'exact'."),
@@ -154,7 +154,7 @@ def test_any_recipe_is_written_as_toml_that_reads_back_as_an_equal_one(recipe: R
         ("train.momentum = 0.9", "field train.momentum: there is no such field. Did you mean 'optimizer.momentum'?"),
         ("prune.rate.zzz = 0.2", "field prune.rate.zzz: there is no such field."),
         # fields that exclude each other
-        ("optimizer.momentum = 0.9", "field optimizer: momentum belongs to 'sgd'; Adam's is called beta1."),
+        ("optimizer.momentum = 0.9", "field optimizer: momentum belongs to 'sgd' and 'rmsprop'; Adam's is called"),
         ("prune = {rate = {}}", "field prune: every rate is left out, so nothing would be pruned."),
         ("prune = {scope = 'global'}", "field prune: scope 'global' ranks all layers together, at one rate; given"),
     ],
