@@ -9,6 +9,7 @@ from winnow.course import course, timeline
 from winnow.errors import RecipeError, UnknownName
 from winnow.recipe import Data, Optimizer, Pruning, Rates, Recipe, Schedule, Train
 from winnow.recipes import read
+from winnow.steps import plain
 from winnow.timeline import Amount
 
 BASE = read("digits").edited({"train.length": "400it"})
@@ -52,6 +53,30 @@ def test_an_edit_that_means_nothing_is_refused_by_its_path(changes: dict[str, An
     [
         (lambda: Optimizer(name="adam", momentum=0.9), "momentum belongs to 'sgd'"),
         (lambda: Optimizer(name="sgd", beta2=0.99), "beta1, beta2 and epsilon belong to 'adam'"),
+        (lambda: Optimizer(name="sgd", epsilon=1e-7), "beta1, beta2 and epsilon belong to 'adam'"),
+        (lambda: Optimizer(name="rmsprop", beta1=0.8), "beta1 and beta2 belong to 'adam'; RMSprop has momentum"),
+        (lambda: Optimizer(name="adam", smoothing=0.99), "smoothing belongs to 'rmsprop', and the optimizer is 'adam'"),
+        (lambda: Optimizer(name="sgd", smoothing=0.99), "smoothing belongs to 'rmsprop', and the optimizer is 'sgd'"),
+        (lambda: Optimizer(name="adam", nesterov=True), "nesterov belongs to 'sgd', and the optimizer is 'adam'"),
+        (
+            lambda: Optimizer(name="rmsprop", momentum=0.9, nesterov=True),
+            "nesterov belongs to 'sgd', and the optimizer is 'rmsprop'",
+        ),
+        (lambda: Optimizer(name="sgd", nesterov=True), "nesterov changes how momentum is used, and momentum is 0"),
+        (lambda: Optimizer(no_decay=("norm",)), "no_decay names parameters to leave out of weight_decay, which is 0"),
+        (lambda: Optimizer(clip=0), "clip: expected greater than 0, given 0"),
+        (lambda: Optimizer(name="rmsprop", smoothing=1.0), "smoothing: expected less than 1, given 1.0"),
+        (lambda: Schedule(final=0.1), "final is 0.1, but with decay = 'step' the rate ends where its drops lead"),
+        (lambda: Schedule(final=0), "final is 0, but with decay = 'step'"),
+        (
+            lambda: Schedule(decay="cosine", drops=(Amount.parse("5it"),)),
+            "drops and factor belong to decay = 'step', and it is 'cosine'",
+        ),
+        (lambda: Schedule(decay="linear", factor=0.5), "drops and factor belong to decay = 'step', and it is 'linear'"),
+        (lambda: Schedule(decay="exponential"), "exponential decay never reaches zero. Give final, a rate above 0"),
+        (lambda: Schedule(decay="exponential", final=0.0), "exponential decay never reaches zero"),
+        (lambda: Schedule(decay="linear", final=-1), "final: expected greater than or equal to 0, given -1"),
+        (lambda: Schedule(decay="steps"), "decay: expected 'step', 'linear', 'exponential' or 'cosine', given 'steps'"),
         (lambda: Pruning(rate=Rates()), "every rate is left out, so nothing would be pruned"),
         (
             lambda: Pruning(scope="global", rate=Rates(conv=0.2, linear=0.1)),
@@ -104,6 +129,18 @@ def test_a_recipes_amounts_become_iterations(changes: dict[str, Any], expected: 
         ({"train.evaluate": "0.01%"}, r"train.evaluate is 0.01%, less than an iteration"),
         ({"schedule.drops": ["200it", "100it"]}, r"schedule.drops are at iterations 200, 100; each must come after"),
         ({"schedule.drops": ["100it", "25%"]}, r"schedule.drops are at iterations 100, 100; each must come after"),
+        (
+            {"schedule.decay": "linear", "schedule.final": 0.5, "optimizer.learning_rate": 0.1},
+            r"schedule.final is 0.5, not below optimizer.learning_rate \(0.1\), from which the rate decays",
+        ),
+        (
+            {"schedule.decay": "cosine", "schedule.final": 0.1, "optimizer.learning_rate": 0.1},
+            r"schedule.final is 0.1, not below optimizer.learning_rate \(0.1\)",
+        ),
+        (
+            {"schedule.decay": "cosine", "schedule.warmup": "100%"},
+            r"schedule.warmup is 100% \(400it\), all of training \(400it\), so cosine decay has no iteration left",
+        ),
         ({"train.batch": 1001}, r"train.batch is 1001, more than the 1000 training examples of digits"),
         ({"data.validation": 1200}, r"data.validation is 1200, but digits has only 1200 training examples to split"),
     ],
@@ -150,7 +187,7 @@ def test_a_course_holds_every_setting_of_the_recipe_that_training_follows() -> N
     assert examples | expected == examples
     assert len(found.examples.checksum) == 64
     assert (found.batch, found.evaluate) == (50, 22)
-    assert dataclasses.asdict(found.updates) == {
+    assert plain(found.updates) == {
         "optimizer": "sgd",
         "learning_rate": 0.03,
         "momentum": 0.9,
@@ -159,6 +196,37 @@ def test_a_course_holds_every_setting_of_the_recipe_that_training_follows() -> N
         "epsilon": 1e-8,
         "weight_decay": 1e-4,
         "warmup": 44,
-        "drops": (200, 300),  # one that comes after the end changes nothing
+        "drops": [200, 300],  # one that comes after the end changes nothing
         "factor": 0.5,
     }
+
+
+@pytest.mark.parametrize(
+    "changes, added",
+    [
+        ({}, {}),
+        ({"optimizer.name": "sgd", "optimizer.momentum": 0.9, "optimizer.nesterov": True}, {"nesterov": True}),
+        ({"optimizer.name": "sgd", "optimizer.momentum": 0.9}, {}),
+        ({"optimizer.name": "rmsprop"}, {"smoothing": 0.9}),
+        ({"optimizer.name": "rmsprop", "optimizer.smoothing": 0.0}, {"smoothing": 0.0}),
+        ({"optimizer.clip": 1.0}, {"clip": 1.0}),
+        (
+            {"optimizer.weight_decay": 0.1, "optimizer.no_decay": ["output.*", "bias", "bias"]},
+            {"no_decay": ["bias", "output.*"]},
+        ),
+        ({"schedule.decay": "linear"}, {"decay": "linear", "final": 0.0, "length": 400}),
+        (
+            {"schedule.decay": "cosine", "schedule.final": 0, "train.length": "10ep"},
+            {"decay": "cosine", "final": 0.0, "length": 160},
+        ),
+        (
+            {"schedule.decay": "exponential", "schedule.final": 1e-5},
+            {"decay": "exponential", "final": 1e-5, "length": 400},
+        ),
+    ],
+)
+def test_a_course_holds_what_only_some_recipes_ask_for_where_they_ask_for_it(
+    changes: dict[str, Any], added: dict[str, Any]
+) -> None:
+    found = plain(course(BASE.edited(changes)).updates)
+    assert {name: found[name] for name in found if name not in plain(course(BASE).updates)} == added

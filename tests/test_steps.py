@@ -54,6 +54,13 @@ CHANGED: dict[str, Any] = {
     "conv": 0.3,
     "augment": ("flip",),
     "precision": "bfloat16",
+    "nesterov": True,
+    "smoothing": 0.9,
+    "no_decay": ("norm",),
+    "clip": 1.0,
+    "decay": "cosine",
+    "final": 0.01,
+    "length": 400,
 }
 
 
@@ -192,10 +199,69 @@ def test_recipes_that_train_alike_share_their_results_however_they_are_written(c
         {"schedule.drops": []},
         {"schedule.drops": ["200it", "201it"]},
         {"schedule.factor": 0.2},
+        {"optimizer.clip": 1.0},
+        {"schedule.drops": [], "schedule.decay": "linear"},
+        {"schedule.drops": [], "schedule.decay": "cosine"},
+        {"optimizer.name": "rmsprop"},
     ],
 )
 def test_recipes_that_train_differently_share_nothing(changes: dict[str, Any]) -> None:
     assert steps_of(BASE.edited(changes)).trajectory != steps_of(BASE).trajectory
+
+
+@pytest.mark.parametrize(
+    "name, changes, keys",
+    [
+        (
+            "digits",
+            {},
+            (
+                "b7a5a9d4fe4c7f298fece6936b0aed4cd0dd408c",
+                "4902bb36d596a7992f9adc91cc70d868076d4564",
+                "4771b7adea530646af097ee58230316753276f8a",
+            ),
+        ),
+        (
+            "conv4-cifar10",
+            {},
+            ("86c2258f9a5f5511bd12920ec544bbfefde5af3c", "78eae0a27db5bda88925a2e05cdf06a536967704"),
+        ),
+        (
+            "digits",
+            {
+                "optimizer.name": "sgd",
+                "optimizer.momentum": 0.9,
+                "optimizer.weight_decay": 1e-4,
+                "schedule.drops": ["200it"],
+                "schedule.warmup": "1ep",
+                "rewind": "10it",
+            },
+            (
+                "73a66a2c2728ab187d66ec8d529d24a58442702d",
+                "eb224855da17cd5a6942d32158719c069490a895",
+                "4bc29fe607cc1353ec7ca489db221cd7bbc35ca0",
+            ),
+        ),
+    ],
+)
+def test_what_was_stored_before_a_setting_was_added_is_found_under_its_key(
+    name: str, changes: dict[str, Any], keys: tuple[str, ...]
+) -> None:
+    rows = imp(read(name).edited({"levels": 1, "replicates": 1} | changes)).rows
+    assert tuple(row.trained.key for row in rows) == keys
+
+
+def test_how_a_rate_decays_smoothly_depends_on_the_length_of_training() -> None:
+    linear = BASE.edited({"schedule.drops": [], "schedule.decay": "linear"})
+    assert steps_of(linear) == steps_of(linear.edited({"schedule.final": 0.0, "train.length": "25ep"}))
+    assert steps_of(linear).trajectory != steps_of(linear.edited({"train.length": "401it"})).trajectory
+    assert steps_of(BASE).trajectory == steps_of(BASE.edited({"train.length": "401it"})).trajectory
+
+
+def test_the_order_of_parameters_without_decay_is_no_part_of_a_key() -> None:
+    one = BASE.edited({"optimizer.weight_decay": 0.1, "optimizer.no_decay": ["bias", "output.*"]})
+    assert steps_of(one) == steps_of(one.edited({"optimizer.no_decay": ["output.*", "bias", "bias"]}))
+    assert steps_of(one) != steps_of(one.edited({"optimizer.no_decay": ["bias"]}))
 
 
 def test_trainings_that_differ_in_their_end_alone_are_one_trajectory() -> None:

@@ -45,7 +45,7 @@ class Examples:
 class Updates:
     """How a batch's gradient changes the parameters, at every iteration. Amounts are in iterations."""
 
-    optimizer: Literal["sgd", "adam"]
+    optimizer: Literal["sgd", "adam", "rmsprop"]
     learning_rate: float
     momentum: float
     beta1: float
@@ -55,6 +55,25 @@ class Updates:
     warmup: int
     drops: tuple[int, ...]
     factor: float
+
+    nesterov: Literal[True] | None = None
+    """None where momentum does not look ahead."""
+
+    smoothing: float | None = None
+    """None where the optimizer is not RMSprop."""
+
+    no_decay: tuple[str, ...] | None = None
+    """None where weight decay is of every parameter."""
+
+    clip: float | None = None
+    """None where gradients are taken as they are."""
+
+    decay: Literal["linear", "exponential", "cosine"] | None = None
+    """None is by drops, which depend on no length."""
+
+    final: float | None = None
+    length: int | None = None
+    """The iteration at which decay reaches `final`: T, the end of training. None where there are drops."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +141,8 @@ def timeline(recipe: Recipe) -> Timeline:
         raise RecipeError(
             f"schedule.warmup is {_spelled(recipe.schedule.warmup, warmup)}, longer than training ({length}it)."
         )
+    if recipe.schedule.decay != "step":
+        _check_decay(recipe, warmup, length)
     if evaluate < 1:
         raise RecipeError(f"train.evaluate is {recipe.train.evaluate}, less than an iteration. Give at least 1it.")
     drops = tuple(drop.iterations(per_epoch=per_epoch, total=length) for drop in recipe.schedule.drops)
@@ -136,7 +157,7 @@ def course(recipe: Recipe) -> Course:
     """What the recipe's trainings share."""
     amounts = timeline(recipe)
     data = entry(recipe.data.name)
-    optimizer = recipe.optimizer
+    optimizer, schedule = recipe.optimizer, recipe.schedule
     return Course(
         network=Network(name=recipe.model.name, init=recipe.model.init, shape=data.shape, classes=data.classes),
         examples=Examples(
@@ -160,10 +181,31 @@ def course(recipe: Recipe) -> Course:
             warmup=amounts.warmup,
             drops=tuple(drop for drop in amounts.drops if drop < amounts.length),
             factor=recipe.schedule.factor,
+            nesterov=optimizer.nesterov or None,
+            smoothing=optimizer.smoothing if optimizer.name == "rmsprop" else None,
+            no_decay=tuple(sorted(set(optimizer.no_decay))) or None,
+            clip=optimizer.clip,
+            decay=None if schedule.decay == "step" else schedule.decay,
+            final=None if schedule.decay == "step" else schedule.final or 0.0,
+            length=None if schedule.decay == "step" else amounts.length,
         ),
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
     )
+
+
+def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
+    """Raise RecipeError where a smooth decay has nowhere to go, or no iteration to go there in."""
+    rate, final = recipe.optimizer.learning_rate, recipe.schedule.final or 0.0
+    if final >= rate:
+        raise RecipeError(
+            f"schedule.final is {final:g}, not below optimizer.learning_rate ({rate:g}), from which the rate decays."
+        )
+    if warmup == length:
+        raise RecipeError(
+            f"schedule.warmup is {_spelled(recipe.schedule.warmup, warmup)}, all of training ({length}it), "
+            f"so {recipe.schedule.decay} decay has no iteration left. Give a shorter warmup."
+        )
 
 
 def _iterations_per_epoch(recipe: Recipe) -> int:

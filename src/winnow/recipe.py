@@ -89,14 +89,17 @@ class Train:
 class Optimizer:
     """How gradients become updates."""
 
-    name: Literal["sgd", "adam"] = "adam"
-    """Stochastic gradient descent, or Adam (Kingma & Ba 2015, arXiv 1412.6980)."""
+    name: Literal["sgd", "adam", "rmsprop"] = "adam"
+    """Stochastic gradient descent, Adam (Kingma & Ba 2015, arXiv 1412.6980), or RMSprop (Tieleman & Hinton 2012)."""
 
     learning_rate: Positive = 1.2e-3
     """The rate before warmup and drops apply."""
 
     momentum: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """Heavy-ball momentum of SGD. Adam has its own (beta1)."""
+    """Heavy-ball momentum of SGD and of RMSprop. Adam has its own (beta1)."""
+
+    nesterov: Annotated[bool, Field(strict=True)] = False
+    """Whether SGD's momentum looks ahead (Nesterov; as in Sutskever et al. 2013)."""
 
     beta1: Annotated[Number, Field(ge=0, lt=1)] = 0.9
     """Adam's decay of the gradient's running mean."""
@@ -104,11 +107,21 @@ class Optimizer:
     beta2: Annotated[Number, Field(ge=0, lt=1)] = 0.999
     """Adam's decay of the squared gradient's running mean."""
 
+    smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.9
+    """RMSprop's decay of the squared gradient's running mean."""
+
     epsilon: Positive = 1e-8
-    """Added to Adam's denominator."""
+    """Added to the denominator of Adam and of RMSprop, after the root."""
 
     weight_decay: NotNegative = 0.0
-    """The L2 penalty's factor; it is added to the gradient, of every parameter."""
+    """The L2 penalty's factor; it is added to the gradient, of every parameter but those in `no_decay`."""
+
+    no_decay: tuple[str, ...] = ()
+    """Parameters that weight decay leaves alone: `bias` (all of them), `norm` (all of normalizations), or patterns of
+    names such as `"*.shortcut.*"`. The papers decay every parameter."""
+
+    clip: Positive | None = None
+    """The greatest L2 norm of a training's whole gradient; a longer one is scaled to it. Left out: none is."""
 
     at_rewind: Literal["restored", "fresh"] = "restored"
     """The optimizer's buffers when training restarts from the rewind point: those saved at k, or zeros."""
@@ -116,15 +129,28 @@ class Optimizer:
     @model_validator(mode="after")
     def _no_setting_without_effect(self) -> Optimizer:
         if self.name == "adam" and self.momentum:
-            raise RecipeError("momentum belongs to 'sgd'; Adam's is called beta1. Leave one of the two out.")
+            raise RecipeError("momentum belongs to 'sgd' and 'rmsprop'; Adam's is called beta1. Leave one of them out.")
         if self.name == "sgd" and (self.beta1, self.beta2, self.epsilon) != (0.9, 0.999, 1e-8):
             raise RecipeError("beta1, beta2 and epsilon belong to 'adam'; SGD has momentum.")
+        if self.name == "rmsprop" and (self.beta1, self.beta2) != (0.9, 0.999):
+            raise RecipeError("beta1 and beta2 belong to 'adam'; RMSprop has momentum and smoothing.")
+        if self.name != "rmsprop" and self.smoothing != 0.9:
+            raise RecipeError(f"smoothing belongs to 'rmsprop', and the optimizer is '{self.name}'. Leave it out.")
+        if self.nesterov and self.name != "sgd":
+            raise RecipeError(f"nesterov belongs to 'sgd', and the optimizer is '{self.name}'. Leave it out.")
+        if self.nesterov and not self.momentum:
+            raise RecipeError("nesterov changes how momentum is used, and momentum is 0. Give momentum, such as 0.9.")
+        if self.no_decay and not self.weight_decay:
+            raise RecipeError("no_decay names parameters to leave out of weight_decay, which is 0. Give weight_decay.")
         return self
 
 
 @validated
 class Schedule:
     """The learning rate as a function of the iteration alone, so that a rewound ticket continues it from k."""
+
+    decay: Literal["step", "linear", "exponential", "cosine"] = "step"
+    """How the rate falls after warmup: in `drops`, or smoothly to `final`, which it reaches as training ends."""
 
     warmup: Written = ITERATIONS_0
     """How long the rate rises linearly: iteration i trains at (i + 1) / warmup of it, so none trains at zero."""
@@ -134,6 +160,25 @@ class Schedule:
 
     factor: Fraction01 = 0.1
     """What each drop multiplies the rate by."""
+
+    final: NotNegative | None = None
+    """The rate that linear, exponential or cosine decay leads to. Left out: 0, which an exponential never reaches."""
+
+    @model_validator(mode="after")
+    def _drops_or_a_final_rate(self) -> Schedule:
+        if self.decay == "step":
+            if self.final is not None:
+                raise RecipeError(
+                    f"final is {self.final:g}, but with decay = 'step' the rate ends where its drops lead.\n"
+                    f"Leave final out, or give decay = 'linear', 'exponential' or 'cosine'."
+                )
+        elif self.drops or self.factor != 0.1:
+            raise RecipeError(
+                f"drops and factor belong to decay = 'step', and it is '{self.decay}', which leads to final."
+            )
+        elif self.decay == "exponential" and not self.final:
+            raise RecipeError("exponential decay never reaches zero. Give final, a rate above 0, such as 6.6e-5.")
+        return self
 
 
 @validated

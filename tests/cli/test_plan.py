@@ -80,7 +80,15 @@ def test_steps_lists_each_step_with_where_it_stands(winnow: Winnow, finished: Pa
 
 @pytest.mark.parametrize(
     "seconds, words",
-    [(0.2, "1 s"), (45, "45 s"), (100, "1.7 min"), (3000, "50 min"), (9000, "2.5 h"), (1e6, "12 days")],
+    [
+        (0.2, "1 s"),
+        (45, "45 s"),
+        (100, "1.7 min"),
+        (3000, "50 min"),
+        (9000, "2.5 h"),
+        (1e6, "12 days"),
+        (1e8, "1,157 days"),
+    ],
 )
 def test_durations_are_told_in_the_unit_that_fits(seconds: float, words: str) -> None:
     assert duration(seconds) == words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ def rate(iteration: int) -> float:
 class ByHand:
     """One replicate's training, and its metrics by iteration."""
 
+    clip: float | None = None
+
     def __init__(self, replicate: int) -> None:
         arrays = data.load("digits")
         parts = data.split(arrays, 200, generator(0, 0, "split"))
@@ -58,6 +61,9 @@ class ByHand:
         self.optimizer = torch.optim.SGD(self.network.parameters(), lr=1.0, momentum=0.9, weight_decay=1e-3)
         self.metrics: dict[int, dict[str, float]] = {}
         self.losses: list[float] = []
+
+    def rate(self, iteration: int) -> float:
+        return rate(iteration)
 
     def rewind(self, values: dict[str, Tensor], momentum: dict[str, Tensor], mask: Mask) -> None:
         """Restart from a saved state under a mask."""
@@ -86,7 +92,8 @@ class ByHand:
             epoch, position = divmod(iteration, PER_EPOCH)
             order = torch.randperm(1_000, generator=generator(0, self.replicate, "order", 0, epoch))
             batch = order[position * 50 : position * 50 + 50]
-            self.optimizer.param_groups[0]["lr"] = rate(iteration)
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.rate(iteration)
             self.optimizer.zero_grad()
             loss = functional.cross_entropy(self.network(images[batch]), labels[batch])
             loss.backward()
@@ -95,6 +102,8 @@ class ByHand:
                 if mask and name in mask:
                     assert p.grad is not None
                     p.grad.mul_(mask[name])
+            if self.clip:
+                torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.clip)
             self.optimizer.step()
             if (iteration + 1) % EVALUATE == 0 or iteration + 1 == stop:
                 self.evaluate(iteration + 1)
@@ -140,6 +149,55 @@ def test_a_ticket_is_ordinary_training_that_goes_on_from_iteration_k(finished: P
     assert_as_stored(by_hand, store, step)
 
 
+FEATURED = RECIPE.edited(
+    {
+        "replicates": 1,
+        "levels": 1,
+        "optimizer.name": "rmsprop",
+        "optimizer.learning_rate": 0.01,
+        "optimizer.epsilon": 1e-2,
+        "optimizer.smoothing": 0.8,
+        "optimizer.no_decay": ["norm", "*.bias"],
+        "optimizer.weight_decay": 0.1,
+        "optimizer.clip": 0.7,
+        "schedule.drops": [],
+        "schedule.decay": "cosine",
+        "schedule.final": 1e-4,
+    }
+)
+"""RMSprop, weight decay of kernels alone, clipping, and a cosine after warmup."""
+
+
+class FeaturedByHand(ByHand):
+    """The same with all that FEATURED asks for, as PyTorch has it."""
+
+    clip = 0.7
+
+    def __init__(self, replicate: int) -> None:
+        super().__init__(replicate)
+        parameters = dict(self.network.named_parameters())
+        kernels = [parameters.pop("fc1.weight"), parameters.pop("output.weight")]
+        self.optimizer = torch.optim.RMSprop(
+            [{"params": kernels}, {"params": list(parameters.values()), "weight_decay": 0.0}],
+            alpha=0.8, eps=1e-2, momentum=0.9, weight_decay=0.1,
+        )  # fmt: skip
+
+    def rate(self, iteration: int) -> float:
+        half = (0.01 - 1e-4) / 2
+        return (
+            0.01 * (iteration + 1) / 9
+            if iteration < 9
+            else 1e-4 + half * (1 + math.cos(math.pi * (iteration - 9) / 15))
+        )
+
+
+def test_every_setting_of_the_optimizer_and_the_schedule_reaches_the_training(tmp_path: Path) -> None:
+    run(FEATURED, tmp_path)
+    by_hand = FeaturedByHand(0)
+    by_hand.run(0, LENGTH)
+    assert_as_stored(by_hand, Store(tmp_path), ticket(imp(FEATURED), 0))
+
+
 def test_masks_are_nested_and_their_weights_exactly_zero_at_the_end(finished: Path) -> None:
     store = Store(finished)
     for replicate in range(2):
@@ -159,7 +217,15 @@ def starts(spans: Spans, iteration: int) -> list[dict[str, Tensor]]:
     return [tensors(state) for state in spans.started if state.iteration == iteration]
 
 
-@pytest.mark.parametrize("optimizer", [{}, {"optimizer.name": "adam", "optimizer.momentum": 0.0}])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {},
+        {"optimizer.name": "adam", "optimizer.momentum": 0.0},
+        {"optimizer.name": "rmsprop", "optimizer.clip": 0.5},
+        {"optimizer.nesterov": True, "optimizer.no_decay": ["norm"]},
+    ],
+)
 @pytest.mark.parametrize("at_rewind", ["restored", "fresh"])
 def test_every_ticket_restarts_from_the_bits_of_the_rewind_point(
     tmp_path: Path, spans: Spans, optimizer: dict[str, object], at_rewind: str
@@ -212,7 +278,14 @@ def test_without_rewinding_tickets_restart_from_initialization(tmp_path: Path, s
     assert reinits == 2
 
 
-@pytest.mark.parametrize("edits", [{}, {"optimizer.name": "adam", "optimizer.momentum": 0.0}])
+@pytest.mark.parametrize(
+    "edits",
+    [
+        {},
+        {"optimizer.name": "adam", "optimizer.momentum": 0.0},
+        {"optimizer.name": "rmsprop", "schedule.drops": [], "schedule.decay": "linear", "optimizer.clip": 0.5},
+    ],
+)
 def test_the_rewind_point_on_the_way_does_not_change_the_dense_training(
     tmp_path: Path, edits: dict[str, object]
 ) -> None:

@@ -15,6 +15,8 @@ from winnow.recipe import Data, Matching, Model, Optimizer, Pruning, Rates, Reci
 from winnow.recipes import from_toml, names, read, to_toml
 from winnow.timeline import Amount
 
+from .test_cifar import PAPERS as CIFAR
+
 # LTH (arXiv 1803.03635), Figure 2, and §2 and §3 for the splits: network, data, learning rate, batch, iterations,
 # validation examples, and the rates of pruning for convolutions, linear layers and the output.
 PAPER = {
@@ -45,7 +47,7 @@ def test_a_bundled_recipe_has_the_papers_values(name: str) -> None:
 
 
 def test_the_bundled_recipes_are_these_and_digits_comes_first() -> None:
-    assert names() == ["digits", *sorted(PAPER)]
+    assert names() == ["digits", *sorted([*PAPER, *CIFAR])]
 
 
 def test_digits_is_five_replicates_of_at_least_fifteen_levels_with_the_reinit_control() -> None:
@@ -74,6 +76,25 @@ AMOUNTS = st.one_of(st.integers(0, 10**9).map("{}it".format), st.decimals(0, 100
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 CHANNELS = st.none() | st.lists(st.floats(1e-300, 1e300), min_size=1).map(tuple)
 
+RATES_OF_LEARNING = st.floats(5e-324, 1e308)
+PATTERNS = st.lists(TEXT).map(tuple)
+OPTIMIZERS = st.one_of(
+    st.builds(Optimizer, learning_rate=RATES_OF_LEARNING, beta1=FRACTIONS, weight_decay=st.floats(0, 1e308)),
+    st.builds(Optimizer, name=st.just("sgd"), momentum=FRACTIONS, nesterov=st.booleans(), clip=st.none() | FRACTIONS),
+    st.builds(
+        Optimizer,
+        name=st.just("rmsprop"),
+        smoothing=FRACTIONS,
+        weight_decay=FRACTIONS,
+        no_decay=PATTERNS,
+        momentum=FRACTIONS,
+    ),
+)
+SCHEDULES = st.one_of(
+    st.builds(Schedule, drops=st.lists(AMOUNTS).map(tuple), factor=FRACTIONS),
+    st.builds(Schedule, decay=st.sampled_from(["linear", "exponential", "cosine"]), final=FRACTIONS, warmup=AMOUNTS),
+)
+
 RECIPES = st.builds(
     Recipe,
     name=TEXT,
@@ -86,10 +107,8 @@ RECIPES = st.builds(
     data=st.builds(Data, mean=CHANNELS, std=CHANNELS),
     model=st.builds(Model, name=TEXT, init=st.sampled_from(["glorot-normal", "kaiming-normal"])),
     train=st.builds(Train, length=AMOUNTS, batch=st.integers(1)),
-    optimizer=st.builds(
-        Optimizer, learning_rate=st.floats(5e-324, 1e308), beta1=FRACTIONS, weight_decay=st.floats(0, 1e308)
-    ),
-    schedule=st.builds(Schedule, drops=st.lists(AMOUNTS).map(tuple), factor=FRACTIONS),
+    optimizer=OPTIMIZERS,
+    schedule=SCHEDULES,
     prune=st.builds(
         Pruning,
         rate=st.builds(Rates, conv=FRACTIONS, linear=st.none() | FRACTIONS, output=st.none() | FRACTIONS),
@@ -137,7 +156,7 @@ def test_any_recipe_is_written_as_toml_that_reads_back_as_an_equal_one(recipe: R
         ("data.std = [1.0, 0.0]", "field data.std[1]: expected greater than 0, given 0.0."),
         ("matching.tolerance = -1", "field matching.tolerance: expected 'std' or greater than or equal to 0"),
         # a word that is none of the choices
-        ("optimizer.name = 'adamw'", "field optimizer.name: expected 'sgd' or 'adam', given 'adamw'."),
+        ("optimizer.name = 'adamw'", "field optimizer.name: expected 'sgd', 'adam' or 'rmsprop', given 'adamw'."),
         ("optimizer.at_rewind = 'no'", "field optimizer.at_rewind: expected 'restored' or 'fresh', given 'no'."),
         ("prune.scope = 'local'", "field prune.scope: expected 'global' or 'layerwise', given 'local'."),
         ("matching.tolerance = 'exact'", "field matching.tolerance: expected 'std' or a valid number, given 'exact'."),
@@ -154,7 +173,7 @@ def test_any_recipe_is_written_as_toml_that_reads_back_as_an_equal_one(recipe: R
         ("train.momentum = 0.9", "field train.momentum: there is no such field. Did you mean 'optimizer.momentum'?"),
         ("prune.rate.zzz = 0.2", "field prune.rate.zzz: there is no such field."),
         # fields that exclude each other
-        ("optimizer.momentum = 0.9", "field optimizer: momentum belongs to 'sgd'; Adam's is called beta1."),
+        ("optimizer.momentum = 0.9", "field optimizer: momentum belongs to 'sgd' and 'rmsprop'; Adam's is called"),
         ("prune = {rate = {}}", "field prune: every rate is left out, so nothing would be pruned."),
         ("prune = {scope = 'global'}", "field prune: scope 'global' ranks all layers together, at one rate; given"),
     ],

@@ -21,7 +21,9 @@ from winnow.training import (
     Stacked,
     State,
     choose,
+    exempt,
     optimizer,
+    slot_names,
     train_,
 )
 
@@ -62,6 +64,10 @@ OPTIMIZERS = {
     "momentum and decay": updates(momentum=0.9, weight_decay=1e-3),
     # With the usual epsilon, Adam turns a gradient that is zero but for rounding into a whole step.
     "adam": updates(optimizer="adam", learning_rate=1e-3, epsilon=1e-4),
+    "nesterov and decay of kernels alone": updates(momentum=0.9, nesterov=True, weight_decay=1e-2, no_decay=("bias",)),
+    "rmsprop and decay": updates(
+        optimizer="rmsprop", learning_rate=1e-3, smoothing=0.9, momentum=0.5, epsilon=1e-2, weight_decay=1e-3
+    ),
     "adam and decay": updates(optimizer="adam", learning_rate=1e-3, epsilon=1e-4, weight_decay=1e-3),
 }
 
@@ -82,7 +88,7 @@ def starting_states(name: str, shape, lanes: int, course: Updates, first: int = 
         initialize(network, "kaiming-normal", torch.Generator().manual_seed(lane))
         for lane in range(first, first + lanes)
     ]
-    return [State.of_values(value, names).with_slots(optimizer(course).slots) for value in values]
+    return [State.of_values(value, names).with_slots(slot_names(course)) for value in values]
 
 
 def drawn_masks(state: State, density: float) -> dict[str, Tensor]:
@@ -126,7 +132,7 @@ def trained(engine, name, shape, states, course, *, replicates, iterations=50, a
         iterations,
         batches=batches,
         engine=made,
-        optimizer=optimizer(course),
+        optimizer=optimizer(course, exempt(course, module, state.parameters)),
         rate=lambda _: course.learning_rate,
         masks=masks,
     )

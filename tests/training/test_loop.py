@@ -15,7 +15,7 @@ from winnow.data import Resident
 from winnow.models import initialize
 from winnow.pruning import Mask
 from winnow.seeds import generator
-from winnow.training import Batches, Engine, Plain, Stacked, State, learning_rate, optimizer, train_
+from winnow.training import Batches, Engine, Plain, Stacked, State, exempt, learning_rate, optimizer, slot_names, train_
 
 CPU = torch.device("cpu")
 
@@ -32,6 +32,9 @@ SGD = Updates(
     factor=0.1,
 )
 ADAM = replace(SGD, optimizer="adam", learning_rate=0.003, momentum=0.0)
+RMSPROP = replace(SGD, optimizer="rmsprop", learning_rate=0.003, smoothing=0.9)
+NESTEROV = replace(SGD, nesterov=True)
+SELECTIVE = replace(NESTEROV, no_decay=("bias", "norm"))
 
 STREAM = torch.Generator().manual_seed(0)
 IMAGES = torch.randint(0, 256, (60, 1, 6, 6), dtype=torch.uint8, generator=STREAM)
@@ -61,7 +64,7 @@ def fresh(replicates: list[int], updates: Updates) -> State:
     names = [name for name, _ in network.named_parameters()]
     values = [initialize(network, "kaiming-normal", generator(0, replicate, "init")) for replicate in replicates]
     state = State.stacked([State.of_values(lane, names) for lane in values], CPU)
-    return state.with_slots(optimizer(updates).slots)
+    return state.with_slots(slot_names(updates))
 
 
 def masks(lanes: int) -> list[Mask]:
@@ -81,16 +84,24 @@ def masked(state: State, of: list[Mask]) -> State:
     return State.stacked(lanes, CPU)
 
 
-def train(state: State, stop: int, updates: Updates, noises: list[Noise], of: list[Mask] | None = None) -> list[Tensor]:
+def train(
+    state: State,
+    stop: int,
+    updates: Updates,
+    noises: list[Noise],
+    of: list[Mask] | None = None,
+    clip: float | None = None,
+) -> list[Tensor]:
     losses: list[Tensor] = []
     train_(
         state,
         stop,
         batches=Batches(EXAMPLES, noises, 8),
         engine=Plain(small()),
-        optimizer=optimizer(updates),
+        optimizer=optimizer(updates, exempt(updates, small(), state.parameters)),
         rate=lambda iteration: learning_rate(updates, iteration),
         masks={name: torch.stack([mask[name] for mask in of]).float() for name in of[0]} if of else {},
+        clip=clip,
         observers=[lambda _, loss: losses.append(loss.clone())],
     )
     return losses
@@ -142,7 +153,7 @@ def test_the_loop_is_ordinary_training_with_pytorchs_own_modules(updates: Update
             torch.testing.assert_close(state.lane(number).values()[name], expected, rtol=1e-3, atol=1e-4, msg=name)
 
 
-@pytest.mark.parametrize("updates", [SGD, ADAM])
+@pytest.mark.parametrize("updates", [SGD, ADAM, RMSPROP, SELECTIVE])
 def test_a_training_that_is_continued_has_the_same_bits_as_one_left_alone(updates: Updates) -> None:
     of = masks(2)
     left_alone = masked(fresh([0, 1], updates), of)
@@ -159,7 +170,19 @@ def test_a_training_that_is_continued_has_the_same_bits_as_one_left_alone(update
     assert bool((left_alone.buffers["norm.running_mean"] != 0).all())
 
 
-@pytest.mark.parametrize("updates", [SGD, replace(SGD, momentum=0.0), ADAM, replace(ADAM, weight_decay=0.0)])
+@pytest.mark.parametrize(
+    "updates",
+    [
+        SGD,
+        replace(SGD, momentum=0.0),
+        NESTEROV,
+        SELECTIVE,
+        ADAM,
+        replace(ADAM, weight_decay=0.0),
+        RMSPROP,
+        replace(RMSPROP, momentum=0.0, weight_decay=0.0),
+    ],
+)
 def test_pruned_weights_and_their_buffers_are_exactly_zero_after_every_update(updates: Updates) -> None:
     of = masks(2)
     state = masked(fresh([0, 1], updates), of)
@@ -178,7 +201,7 @@ def test_pruned_weights_and_their_buffers_are_exactly_zero_after_every_update(up
         25,
         batches=Batches(EXAMPLES, noises(2), 8),
         engine=Plain(small()),
-        optimizer=optimizer(updates),
+        optimizer=optimizer(updates, exempt(updates, small(), state.parameters)),
         rate=lambda iteration: learning_rate(updates, iteration),
         masks={name: torch.stack([mask[name] for mask in of]).float() for name in of[0]},
         observers=[check],
@@ -186,7 +209,7 @@ def test_pruned_weights_and_their_buffers_are_exactly_zero_after_every_update(up
     assert checked == list(range(1, 26))
 
 
-@pytest.mark.parametrize("updates", [SGD, ADAM])
+@pytest.mark.parametrize("updates", [SGD, ADAM, RMSPROP, SELECTIVE])
 def test_a_lane_trains_the_same_alone_as_beside_others(updates: Updates) -> None:
     of = masks(3)
     together = masked(fresh([0, 1, 2], updates), of)

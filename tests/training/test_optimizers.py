@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from winnow.course import Updates
-from winnow.training import optimizer
+from winnow.training import optimizer, slot_names
 
 UPDATES = Updates(
     optimizer="sgd",
@@ -23,6 +23,8 @@ UPDATES = Updates(
     factor=0.1,
 )
 
+RMSPROP = replace(UPDATES, optimizer="rmsprop", smoothing=0.9)
+
 SHAPES = [(4, 3), (4,), (2, 3, 3, 3), ()]
 
 SETTINGS: list[tuple[Updates, type[torch.optim.Optimizer], dict[str, Any]]] = [
@@ -36,6 +38,20 @@ SETTINGS: list[tuple[Updates, type[torch.optim.Optimizer], dict[str, Any]]] = [
         replace(UPDATES, optimizer="adam", beta1=0.5, beta2=0.9, epsilon=1e-3),
         torch.optim.Adam,
         {"betas": (0.5, 0.9), "eps": 1e-3},
+    ),
+    (replace(UPDATES, momentum=0.9, nesterov=True), torch.optim.SGD, {"momentum": 0.9, "nesterov": True}),
+    (
+        replace(UPDATES, momentum=0.5, nesterov=True, weight_decay=1e-2),
+        torch.optim.SGD,
+        {"momentum": 0.5, "nesterov": True, "weight_decay": 1e-2},
+    ),
+    (RMSPROP, torch.optim.RMSprop, {"alpha": 0.9}),
+    (replace(RMSPROP, smoothing=0.0, epsilon=1e-2), torch.optim.RMSprop, {"alpha": 0.0, "eps": 1e-2}),
+    (replace(RMSPROP, momentum=0.9), torch.optim.RMSprop, {"alpha": 0.9, "momentum": 0.9}),
+    (
+        replace(RMSPROP, smoothing=0.99, momentum=0.5, weight_decay=1e-2, epsilon=1e-3),
+        torch.optim.RMSprop,
+        {"alpha": 0.99, "momentum": 0.5, "weight_decay": 1e-2, "eps": 1e-3},
     ),
     (replace(UPDATES, optimizer="adam", beta1=0.0, beta2=0.0), torch.optim.Adam, {"betas": (0.0, 0.0)}),
 ]
@@ -123,7 +139,54 @@ def test_an_update_of_one_lane_is_the_same_beside_others() -> None:
         (UPDATES, ()),
         (replace(UPDATES, momentum=0.9), ("momentum",)),
         (replace(UPDATES, optimizer="adam"), ("mean", "square")),
+        (RMSPROP, ("square",)),
+        (replace(RMSPROP, momentum=0.9), ("square", "momentum")),
+        (replace(UPDATES, momentum=0.9, weight_decay=0.1, no_decay=("bias",)), ("momentum",)),
     ],
 )
 def test_an_optimizer_names_the_buffers_it_keeps(updates: Updates, slots: tuple[str, ...]) -> None:
-    assert optimizer(updates).slots == slots
+    assert slot_names(updates) == optimizer(updates, {1} if updates.no_decay else None).slots == slots
+
+
+@pytest.mark.parametrize("updates, reference, settings", [case for case in SETTINGS if case[0].weight_decay])
+def test_parameters_left_out_of_weight_decay_are_updated_as_by_pytorchs_optimizer_without_it(
+    updates: Updates, reference: type[torch.optim.Optimizer], settings: dict[str, Any]
+) -> None:
+    stream = torch.Generator().manual_seed(0)
+    ours = [torch.randn(2, *shape, generator=stream, dtype=torch.float64) for shape in SHAPES]
+    theirs = [p.clone().requires_grad_() for p in ours]
+    exempt = {1, 3}
+    groups = [
+        {"params": [p for position, p in enumerate(theirs) if position not in exempt]},
+        {"params": [theirs[position] for position in exempt], "weight_decay": 0.0},
+    ]
+    their_optimizer = reference(groups, lr=0.01, **settings)
+    our_optimizer = optimizer(replace(updates, no_decay=("some",)), exempt)
+    slots = {slot: [torch.zeros_like(p) for p in ours] for slot in our_optimizer.slots}
+    for step in range(50):
+        for parameter in theirs:
+            parameter.grad = gradient(parameter, 0, step)
+        our_optimizer.update_(ours, [gradient(p, 0, step) for p in ours], slots, 0.01, step)
+        their_optimizer.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other.detach(), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("exempt", [None, frozenset[int]()])
+def test_an_optimizer_that_leaves_parameters_out_of_decay_must_be_told_which(exempt: Any) -> None:
+    with pytest.raises(ValueError, match="say at which positions these parameters are"):
+        optimizer(replace(UPDATES, weight_decay=0.1, no_decay=("bias",)), exempt)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_changes_nothing_in_the_gradients_it_is_given(momentum: float) -> None:
+    """Two parameters may be given one gradient's memory: decay of the one must not reach the other."""
+    updates = replace(RMSPROP, momentum=momentum, weight_decay=0.1)
+    shared = torch.randn(1, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    parameters = [torch.ones(1, 5, dtype=torch.float64), 2 * torch.ones(1, 5, dtype=torch.float64)]
+    single = [parameters[1].clone()]
+    ours = optimizer(updates)
+    for values, count in ((parameters, 2), (single, 1)):
+        slots = {slot: [torch.zeros_like(shared) for _ in range(count)] for slot in ours.slots}
+        ours.update_(values, [shared] * count, slots, 0.1, 0)
+    assert torch.equal(parameters[1], single[0])

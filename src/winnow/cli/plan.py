@@ -139,8 +139,8 @@ def _status(step: Step, plan: Plan, store: Store) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words: 40 s, 5 min, 2.5 h, 3 days."""
+    """A length of time in words: 40 s, 5 min, 2.5 h, 3 days, 1,200 days."""
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 1.5 * length:
-            return f"{seconds / length:.2g} {unit}"
+            return f"{seconds / length:.2g} {unit}" if seconds < 10 * length else f"{seconds / length:,.0f} {unit}"
     return f"{max(1, round(seconds))} s"

@@ -16,7 +16,7 @@ from winnow.pruning import prunable_layers
 from winnow.recipe import Rates
 from winnow.steps import Content, Init, Prune, Step, Train
 from winnow.store import Store
-from winnow.training import optimizer
+from winnow.training import slot_names
 
 REWIND = "rewind point"
 """What `control` says of the trainings to iteration k, which the dense trainings pass."""
@@ -121,7 +121,7 @@ def _bytes(step: Step, content: Content) -> int:
     metrics = _ROW * (step.length // course.evaluate + 2)
     if content is Content.METRICS:
         return metrics + _MANIFEST
-    slots = len(optimizer(course.updates).slots) if content is Content.FULL else 0
+    slots = len(slot_names(course.updates)) if content is Content.FULL else 0
     window = 4 * (step.stop % course.evaluate)
     return _state_bytes(course.network, slots) + window + metrics + _MANIFEST
 

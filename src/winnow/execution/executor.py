@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from winnow.course import Network
+from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
@@ -82,7 +82,7 @@ class Executor:
     _known: dict[Step, Content] = field(default_factory=dict[Step, Content])
     """Results that were found stored, so that each is looked up once."""
 
-    _choices: dict[Network, Choice] = field(default_factory=dict[Network, Choice])
+    _choices: dict[Course, Choice] = field(default_factory=dict[Course, Choice])
 
     def plan(self, targets: Targets) -> Plan:
         """What running the targets would do, from what is stored now. Damaged results count as missing."""
@@ -178,7 +178,7 @@ class Executor:
                 if unfinished:
                     trainer = self._trainer(choice, plan, targets, interruption)
                     trainer.run(unfinished)
-                    self._choices[batch[0].last.course.network] = trainer.choice
+                    self._choices[batch[0].last.course] = trainer.choice
                 if mine:
                     return [step for lane in mine for step in lane.steps]
         with self.profile.part("waiting"):
@@ -187,7 +187,7 @@ class Executor:
 
     def _choice(self, step: Train) -> Choice:
         """The engine for a training, told once."""
-        if step.course.network not in self._choices:
+        if step.course not in self._choices:
             network = step.course.network
             module = build(network.name, network.shape, network.classes)
             chosen = choose(
@@ -195,12 +195,13 @@ class Executor:
                 self.device,
                 precision=step.course.precision,
                 deterministic=step.deterministic,
+                clips=step.course.updates.clip is not None,
                 engine=self.engine,
                 width=self.width,
             )
-            self._choices[network] = chosen
+            self._choices[step.course] = chosen
             self.reporter.noted(f"engine {chosen.name}: {chosen.reason}")
-        return self._choices[step.course.network]
+        return self._choices[step.course]
 
     def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
         contents = {step: max(needed, targets.get(step, needed)) for step, needed in plan.missing.items()}

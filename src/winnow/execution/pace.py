@@ -16,7 +16,7 @@ from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
 from winnow.store.manifest import hardware
-from winnow.training import Batches, State, choose, evaluated, learning_rate, optimizer, train_
+from winnow.training import Batches, State, choose, evaluated, exempt, learning_rate, optimizer, train_
 from winnow.training.choice import EngineName
 
 _ENOUGH = 0.6
@@ -61,13 +61,22 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
     network = build(course.network.name, course.network.shape, course.network.classes)
-    choice = choose(network, device, precision=course.precision, deterministic=step.deterministic, engine=name)
+    choice = choose(
+        network,
+        device,
+        precision=course.precision,
+        deterministic=step.deterministic,
+        engine=name,
+        clips=course.updates.clip is not None,
+    )
     lanes = max(1, min(lanes, choice.width))
-    engine, updates = choice.build(network, lanes, {}, course.precision), optimizer(course.updates)
+    engine = choice.build(network, lanes, {}, course.precision)
+    names = [name for name, _ in network.named_parameters()]
+    updates = optimizer(course.updates, exempt(course.updates, network, names))
 
     stream = torch.Generator().manual_seed(0)
     values = initialize(network, course.network.init, stream)
-    one = State.of_values(values, [name for name, _ in network.named_parameters()]).with_slots(updates.slots)
+    one = State.of_values(values, names).with_slots(updates.slots)
     state, masks = engine.enter(State.stacked([one] * lanes, device), {})
     count = max(_EXAMPLES, course.batch)
     examples = Resident(
@@ -84,7 +93,16 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     def train() -> None:
         stop = state.iteration + 1
         rate = learning_rate(course.updates, 0)
-        train_(state, stop, batches=batches, engine=engine, optimizer=updates, rate=lambda _: rate, masks=masks)
+        train_(
+            state,
+            stop,
+            batches=batches,
+            engine=engine,
+            optimizer=updates,
+            rate=lambda _: rate,
+            masks=masks,
+            clip=course.updates.clip,
+        )
 
     known = entry(course.examples.name)
     evaluations = (course.examples.validation + known.test) / count

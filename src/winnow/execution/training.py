@@ -22,7 +22,18 @@ from winnow.pruning import Mask
 from winnow.seeds import generator
 from winnow.steps import Content, Init, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import Batches, Choice, Curve, State, evaluated, learning_rate, optimizer, train_
+from winnow.training import (
+    Batches,
+    Choice,
+    Curve,
+    State,
+    evaluated,
+    exempt,
+    learning_rate,
+    optimizer,
+    slot_names,
+    train_,
+)
 from winnow.training.watch import Watch, first_not_finite
 
 
@@ -85,7 +96,7 @@ class Trainer:
         origin = step.origin
         state = initial_state(origin, self.store) if isinstance(origin, Init) else self.store.state(origin)
         state = replace(state.restarted(), iteration=step.start).with_slots(
-            optimizer(step.course.updates).slots, fresh=step.fresh_optimizer
+            slot_names(step.course.updates), fresh=step.fresh_optimizer
         )
         if mask is not None:
             state.apply_(mask)
@@ -112,7 +123,6 @@ class _Batch:
         step = started[0].lane.last
         self.course: Course = step.course
         self.start = step.start
-        self.optimizer = optimizer(self.course.updates)
         with trainer.profile.part("data"):
             self.examples = splits(self.course.examples, trainer.device)
         self.clock = time.monotonic()
@@ -123,7 +133,9 @@ class _Batch:
         network = self.course.network
         module = build(network.name, network.shape, network.classes)
         self.engine = self.trainer.choice.build(module, state.lanes, masks, self.course.precision)
+        updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
+        update = optimizer(updates, exempt(updates, module, state.parameters))
         noises = [lane.lane.last.noise for lane in self.started]
         batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
@@ -136,9 +148,10 @@ class _Batch:
                     boundary,
                     batches=batches,
                     engine=self.engine,
-                    optimizer=self.optimizer,
-                    rate=lambda iteration: learning_rate(self.course.updates, iteration),
+                    optimizer=update,
+                    rate=lambda iteration: learning_rate(updates, iteration),
                     masks=masks,
+                    clip=updates.clip,
                     observers=[watch],
                 )
             state.window = watch.window

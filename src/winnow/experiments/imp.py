@@ -12,6 +12,7 @@ from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score
 from winnow.recipe import Recipe
 from winnow.steps import Init, Noise, Prune, Train
+from winnow.training.decay import exempt
 
 
 def imp(recipe: Recipe) -> Experiment:
@@ -28,6 +29,7 @@ def imp(recipe: Recipe) -> Experiment:
     named_score(recipe.prune.score)
     network = build(shared.network.name, shared.network.shape, shared.network.classes)
     prunable_layers(network, recipe.prune.rate, recipe.prune.exclude)
+    exempt(shared.updates, network, ())
 
     rows: list[Row] = []
     rewind_points: dict[int, Init | Train] = {}

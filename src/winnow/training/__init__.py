@@ -3,10 +3,11 @@
 from winnow.training.batches import Batches, Stream
 from winnow.training.choice import Choice, EngineName, choose
 from winnow.training.compiled import Compiled, Graphed
+from winnow.training.decay import exempt
 from winnow.training.engines import Engine, Plain, Stacked
 from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
-from winnow.training.optimizers import optimizer
+from winnow.training.optimizers import optimizer, slot_names
 from winnow.training.perceptron import Perceptron
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
@@ -27,7 +28,9 @@ __all__ = [
     "Stream",
     "choose",
     "evaluated",
+    "exempt",
     "learning_rate",
     "optimizer",
+    "slot_names",
     "train_",
 ]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from winnow.training.batches import Stream
+from winnow.training.clipping import clipped
 from winnow.training.engines import Engine
 from winnow.training.optimizers import Optimizer
 from winnow.training.state import State
@@ -32,12 +33,13 @@ def train_(
     optimizer: Optimizer,
     rate: Callable[[int], float],
     masks: Mapping[str, Tensor],
+    clip: float | None = None,
     observers: Sequence[Observer] = (),
 ) -> None:
     """Train every lane of a state, in place, from its iteration to `stop`.
 
     `masks` are (lanes, *shape) of 0 and 1 for the pruned parameters; the state must already be zero where they
-    are. `rate` gives the learning rate of an iteration.
+    are. `rate` gives the learning rate of an iteration, `clip` the greatest norm of a lane's gradient.
     """
     parameters = list(state.parameters.values())
     slots = {slot: list(tensors.values()) for slot, tensors in state.slots.items()}
@@ -49,6 +51,8 @@ def train_(
         losses, gradients = engine.gradients(state, images, labels)  # (lanes,), each (lanes, *shape)
         if pruned:  # with no gradient, a pruned weight and its buffers stay exactly zero
             torch._foreach_mul_([gradients[position] for position in pruned], kept)
+        if clip is not None:
+            gradients = clipped(gradients, clip)
         optimizer.update_(parameters, gradients, slots, rate(iteration), state.age)
         state.iteration, state.age = iteration + 1, state.age + 1
         for observer in observers:
