@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from winnow.errors import RecipeError
+from winnow.pattern import Pattern
 from winnow.timeline import Amount, Written
 from winnow.validation import validated
 
@@ -35,6 +36,22 @@ def _amount_or_auto(written: object) -> object:
 
 Rewind = Annotated[Literal["auto"] | Amount, BeforeValidator(_amount_or_auto), PlainSerializer(str)]
 """An amount of training, or "auto"."""
+
+
+def _amount_or_end(written: object) -> object:
+    return written if written in ("end", "rewind") else Amount.parse(written)
+
+
+RankedAt = Annotated[Literal["end", "rewind"] | Amount, BeforeValidator(_amount_or_end), PlainSerializer(str)]
+"""An amount of training, its end, or the rewind point."""
+
+
+def _amount_or_rest(written: object) -> object:
+    return written if written == "rest" else Amount.parse(written)
+
+
+Length = Annotated[Literal["rest"] | Amount, BeforeValidator(_amount_or_rest), PlainSerializer(str)]
+"""An amount of training, or what is left of it."""
 
 
 @validated
@@ -208,7 +225,20 @@ class Pruning:
     """Whether a level prunes the level before it, retrained, or the dense network at once."""
 
     score: str = "magnitude"
-    """What ranks the weights; the lowest go."""
+    """What ranks the weights; the lowest go: `magnitude`, `magnitude-change`, `movement`, `gradient-x-weight`,
+    `random`; `snip`, `grasp` and `synflow`, which are made for initialization; or a function of your own, as
+    `path/to/file.py:function`."""
+
+    at: RankedAt = "end"
+    """When weights are ranked: at the end of training; after so much of it, k at the least, which is cheaper, since
+    only levels in `train_levels` are trained on; or at the `rewind` point itself, without training, one-shot."""
+
+    train_levels: tuple[Count, ...] | None = None
+    """The levels whose tickets are trained to the end, where ranking their weights does not need it. Left out: all."""
+
+    granularity: str = "weight"
+    """What is removed in one piece: a `weight`; all but N of every M weights along the inputs, as `2:4`, which has one
+    level; or a whole output `unit` (a row, a filter)."""
 
     exclude: tuple[str, ...] = ()
     """Parameters that are never pruned, by name or pattern: `"*.shortcut.*"`."""
@@ -224,6 +254,49 @@ class Pruning:
                 f"Give each kind the same rate, leave kinds out, or use scope 'layerwise'."
             )
         return self
+
+    @model_validator(mode="after")
+    def _what_is_trained_and_removed_is_consistent(self) -> Pruning:
+        Pattern.parse(self.granularity)
+        if self.granularity == "unit" and self.rate.output is not None:
+            raise RecipeError(
+                "granularity 'unit' would remove classes from the output layer. Leave rate.output out "
+                "(on the command line: --prune.rate.output None)."
+            )
+        if self.at == "rewind" and self.rounds == "iterative":
+            raise RecipeError(
+                "at is 'rewind', so weights are ranked before any training, and there is nothing between rounds.\n"
+                "Give rounds = 'one-shot': each level's mask is made from the whole network."
+            )
+        if self.train_levels is not None and self.at == "end" and self.rounds == "iterative":
+            raise RecipeError(
+                "train_levels spares training that ranking needs here: at the end, iteratively.\n"
+                "Leave it out, or give an earlier prune.at, or rounds = 'one-shot'."
+            )
+        return self
+
+
+@validated
+class Retrain:
+    """How a ticket is trained: where its weights come from, where the schedule starts, and for how long.
+
+    Source: the three switches of Renda, Frankle & Carbin 2020 (arXiv 2003.02389), §2.
+    """
+
+    how: Literal["weight-rewinding", "lr-rewinding", "fine-tuning", "scratch"] = "weight-rewinding"
+    """Weights and schedule set back to k; the schedule alone, weights going on from the training before; neither,
+    at the last learning rate; or both to iteration 0, for as long as the dense network trained."""
+
+    weights: Literal["k", "end", "init"] | None = None
+    """The weights a ticket starts with: those at k, those at the end of the training before, or W_0. Left out: as
+    `how` says. The optimizer's buffers are those saved with them, unless optimizer.at_rewind is "fresh"."""
+
+    schedule: Literal["k", "end", "init"] | None = None
+    """Where learning rate and data order start: at k, at the end (the last rate, new data orders), or at 0. Left out:
+    as `how` says."""
+
+    length: Length = "rest"
+    """For how long: what is left of the schedule; from its end, as long as from k."""
 
 
 @validated
@@ -313,7 +386,8 @@ class Recipe:
     onset of stability, found first."""
 
     control: tuple[str, ...] = ()
-    """What tickets are compared with: `reinit`."""
+    """What tickets are compared with: `reinit`, `random`, `shuffle`, `random-global`, `erdos-renyi`, `signs`,
+    `signs-shuffled`, `dense-longer`; or `all`."""
 
     seed: Whole = 0
     """Where all randomness comes from, with the replicate and the role."""
@@ -327,6 +401,7 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=Optimizer)
     schedule: Schedule = field(default_factory=Schedule)
     prune: Pruning = field(default_factory=Pruning)
+    retrain: Retrain = field(default_factory=Retrain)
     matching: Matching = field(default_factory=Matching)
     onset: Onset = field(default_factory=Onset)
 

@@ -99,7 +99,11 @@ class Level:
 
     is_matching: bool | None
     """Whether every replicate has a result and their mean is the dense network's accuracy, within the tolerance. None
-    for the dense network itself."""
+    for the dense network itself, and for a level that is cut."""
+
+    cut: int | None = None
+    """The iteration at which training ended, where it was only to rank the weights for the next level (`prune.at`).
+    Its accuracy is of then. None for a level trained to the end."""
 
 
 @dataclass(frozen=True)
@@ -117,12 +121,14 @@ class Results:
         grouped: dict[tuple[str, int], list[Training]] = {}
         for training in self.trainings:
             grouped.setdefault((training.row.control, training.row.level), []).append(training)
-        order = {TICKET: -1} | {name: n for n, name in enumerate(self.experiment.recipe.control)}
+        order = list(dict.fromkeys([TICKET, *(row.control for row in self.experiment.rows)]))
         floor = self.floor
         levels: list[Level] = []
-        for (control, level), group in sorted(grouped.items(), key=lambda item: (order[item[0][0]], item[0][1])):
+        for (control, level), group in sorted(grouped.items(), key=lambda item: (order.index(item[0][0]), item[0][1])):
             accuracy = Spread(tuple(training.accuracy(matching) for training in group))
             is_whole = len(group) == self.experiment.recipe.replicates
+            is_cut = group[0].row.is_cut(self.experiment.recipe)
+            is_judged = level > 0 and floor is not None and not is_cut
             levels.append(
                 Level(
                     control=control,
@@ -130,7 +136,8 @@ class Results:
                     density=statistics.fmean(training.density for training in group),
                     accuracy=accuracy,
                     early_stop=Spread(tuple(float(training.curve.early_stop) for training in group)),
-                    is_matching=None if level == 0 or floor is None else is_whole and accuracy.mean >= floor,
+                    is_matching=is_whole and accuracy.mean >= floor if is_judged else None,
+                    cut=group[0].row.trained.stop if is_cut else None,
                 )
             )
         return levels

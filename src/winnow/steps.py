@@ -4,6 +4,7 @@
     Train        those values (or an earlier training's), trained from one iteration to another, under a mask
     Prune        a mask, from a trained network and the mask it was trained under
     Draw         a random mask, made after the densities of another
+    Alter        a training's starting values, changed under a mask
     Compare      how far two trained networks are from each other
     Interpolate  error and loss on the straight line between two trained networks
 
@@ -120,7 +121,7 @@ class Train(Step):
     SCHEMA: ClassVar[int] = 1
 
     course: Course
-    origin: Init | Train
+    origin: Init | Train | Alter
     mask: Prune | Draw | None = None
     """Which weights there are; none for the dense network."""
 
@@ -144,8 +145,12 @@ class Train(Step):
     @property
     def needs(self) -> Mapping[Step, Content]:
         needs: dict[Step, Content] = {self.mask: Content.METRICS} if self.mask else {}
-        if isinstance(self.origin, Train):  # initial values are drawn again more easily than they are read
-            needs[self.origin] = Content.WEIGHTS if self.fresh_optimizer else Content.FULL
+        origin = self.origin
+        if isinstance(origin, Alter):  # altered values are made again more easily than they are read
+            needs[origin.mask] = Content.METRICS
+            origin = origin.origin
+        if isinstance(origin, Train):  # and so are initial ones
+            needs[origin] = Content.WEIGHTS if self.fresh_optimizer else Content.FULL
         return needs
 
     @cached_property
@@ -162,16 +167,26 @@ class Train(Step):
 @final
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Prune(Step):
-    """The mask of a level: the weights of a trained network ranked, and the lowest of those alive removed."""
+    """The mask of a level: the weights of a network ranked, and the lowest of those alive removed."""
 
     SCHEMA: ClassVar[int] = 1
 
-    trained: Train
+    trained: Init | Train
+    """The network whose weights are ranked: trained, or as it was drawn."""
+
     level: int
     rate: Rates
     scope: Scope
     score: str
     exclude: tuple[str, ...] = ()
+    granularity: str | None = None
+    """None is single weights; else `unit`, or a pattern such as `2:4`."""
+
+    code: str | None = None
+    """A fingerprint of the user's own score. None where the score is Winnow's."""
+
+    untrained: Course | None = None
+    """What the network is to be trained on, where `trained` is an Init, which does not say."""
 
     @property
     def inputs(self) -> Mapping[str, Step]:
@@ -179,10 +194,27 @@ class Prune(Step):
 
     @property
     def needs(self) -> Mapping[Step, Content]:
+        if isinstance(self.trained, Init):
+            return {}
         needs: dict[Step, Content] = {self.trained: Content.WEIGHTS}
         if self.trained.mask:
             needs[self.trained.mask] = Content.METRICS
         return needs
+
+    @property
+    def init(self) -> Init:
+        """Where the network began, before any training."""
+        step = self.trained
+        while not isinstance(step, Init):
+            step = step.origin
+        return step
+
+    @property
+    def course(self) -> Course:
+        """What the network is trained on."""
+        course = self.trained.course if isinstance(self.trained, Train) else self.untrained
+        assert course is not None, "a mask made at initialization says what the network is to be trained on"
+        return course
 
 
 @final
@@ -207,6 +239,34 @@ class Draw(Step):
     @property
     def needs(self) -> Mapping[Step, Content]:
         return {self.like: Content.METRICS}
+
+
+@final
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
+class Alter(Step):
+    """The values that a training would start from, altered. It has no result of its own: trainings make it anew."""
+
+    SCHEMA: ClassVar[int] = 1
+
+    origin: Init | Train
+    mask: Prune | Draw
+    """Which weights there are, for what is told by them; those it does not name stay as they are."""
+
+    how: str
+    """`signs`, `signs-shuffled`: see winnow.pruning.signs."""
+
+    seed: int
+    replicate: int
+    sample: int = 0
+
+    @property
+    def inputs(self) -> Mapping[str, Step]:
+        return {"origin": self.origin, "mask": self.mask}
+
+    @property
+    def needs(self) -> Mapping[Step, Content]:
+        needs: dict[Step, Content] = {self.mask: Content.METRICS}
+        return needs | ({self.origin: Content.FULL} if isinstance(self.origin, Train) else {})
 
 
 @final

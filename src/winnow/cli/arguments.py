@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
@@ -62,15 +62,15 @@ class WithExecution(WithRecipe):
 
 @_REGISTRY.primitive_rule
 def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """How an amount of training is written on the command line; or "auto" where that may stand in its place."""
-    may_be_auto = Amount in get_args(kind.type)
-    if kind.type is not Amount and not may_be_auto:
+    """How an amount of training is written on the command line; or a word such as "auto" that may stand in its place."""
+    instead = [word for choice in get_args(kind.type) if get_origin(choice) is Literal for word in get_args(choice)]
+    if kind.type is not Amount and not (Amount in get_args(kind.type) and instead):
         return None
     return PrimitiveConstructorSpec(
         nargs=1,
-        metavar="500it|2ep|1.7%" + "|auto" * may_be_auto,
-        instance_from_str=lambda words: words[0] if may_be_auto and words[0] == "auto" else Amount.parse(words[0]),
-        is_instance=lambda value: isinstance(value, Amount) or (may_be_auto and value == "auto"),
+        metavar="|".join(["500it|2ep|1.7%", *instead]),
+        instance_from_str=lambda words: words[0] if words[0] in instead else Amount.parse(words[0]),
+        is_instance=lambda value: isinstance(value, Amount) or value in instead,
         str_from_instance=lambda value: [str(value)],
     )
 

@@ -122,8 +122,9 @@ def _steps_table(experiment: Experiment, found: Estimate, store: Store) -> Table
     table = Table(box=None, pad_edge=False)
     for column in ("key", "kind", "stored?", "step"):
         table.add_column(column, no_wrap=True)
+    others = {"init": "weights drawn for a control", "train": "trained to rank its weights"}
     for step in experiment.steps():
-        label = labels.get(step, "weights drawn for a control" if step.kind == "init" else "")
+        label = labels.get(step, others.get(step.kind, ""))
         table.add_row(step.key[:16], step.kind, _status(step, found.plan, store), label)
     return table
 

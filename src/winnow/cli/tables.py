@@ -20,6 +20,7 @@ def levels_table(results: Results) -> Table:
         title_justify="left",
         box=None,
         pad_edge=False,
+        collapse_padding=True,  # the longest names and numbers fit into 80 columns
     )
     table.add_column("control", no_wrap=True)
     for column in ("level", "density", "mean ± std %", "min-max %", "early stop", "n"):
@@ -45,6 +46,8 @@ def levels_table(results: Results) -> Table:
 
 
 def _matching(level: Level, replicates: int) -> str:
+    if level.cut is not None:
+        return f"to {level.cut:,}it"
     if level.is_matching is None:
         return ""
     if len(level.accuracy.values) < replicates:

@@ -14,7 +14,7 @@ from winnow.experiments import Experiment, Row
 from winnow.models import build
 from winnow.pruning import prunable_layers
 from winnow.recipe import Rates
-from winnow.steps import Content, Init, Prune, Step, Train
+from winnow.steps import Content, Draw, Init, Prune, Step, Train
 from winnow.store import Store
 from winnow.training import slot_names
 
@@ -111,8 +111,10 @@ def _lines(experiment: Experiment, plan: Plan, remaining: Mapping[Train, int]) -
 
 def _bytes(step: Step, content: Content) -> int:
     """What a result takes on disk: its tensors to the byte, the text around them about."""
+    if isinstance(step, Draw):
+        step = step.like
     if isinstance(step, Prune):
-        return _mask_bytes(step.trained.course.network, step.rate, step.exclude) + _MANIFEST
+        return _mask_bytes(step.course.network, step.rate, step.exclude) + _MANIFEST
     if isinstance(step, Init):
         return _state_bytes(step.network, 0) + _MANIFEST
     if not isinstance(step, Train):

@@ -13,14 +13,11 @@ from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.measuring import along_the_line, distances
+from winnow.execution.masking import drawn_mask, pruned
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
 from winnow.models import build
-from winnow.pruning import Mask, prunable_layers, prune
-from winnow.pruning.random import drawn
-from winnow.pruning.scores import named_score
-from winnow.seeds import generator
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.store import Failure, Making, Store
 from winnow.training import Choice, EngineName, choose
@@ -92,8 +89,8 @@ class Executor:
             unfit: set[Step] = set()
             try:
                 for target, content in targets.items():
-                    # What was kept of a result before is enough, unless a training is to start from it.
-                    enough = content if target in origins else Content.METRICS
+                    # What was kept of a result before is enough, unless trainings asked for later start from it.
+                    enough = content if target in origins and content is Content.FULL else Content.METRICS
                     self._visit(target, enough, plan, unfit)
             except CorruptResult as damage:
                 self._start_over(damage)
@@ -239,17 +236,13 @@ class Executor:
         began = time.monotonic()
         if isinstance(step, Init):
             self.store.put_state(step, initial_state(step, self.store), Content.FULL, making=Making())
-        elif isinstance(step, Prune):
+        elif isinstance(step, Prune | Draw):
             try:
-                mask = self._pruned(step)
+                mask = pruned(step, self.store, self.device) if isinstance(step, Prune) else drawn_mask(step, self.store)
             except LayerCollapse as collapse:
                 self.store.put_failure(step, Failure("LayerCollapse", str(collapse)), making=Making())
                 self.reporter.failed(step, str(collapse))
                 return
-            self.store.put_mask(step, mask, Making(time.monotonic() - began))
-        elif isinstance(step, Draw):
-            stream = generator(step.seed, step.replicate, "mask", step.sample)
-            mask = drawn(self.store.mask(step.like), step.how, stream)
             self.store.put_mask(step, mask, Making(time.monotonic() - began))
         elif isinstance(step, Compare):
             first, second = (self.store.state(source).values() for source in (step.first, step.second))
@@ -261,20 +254,6 @@ class Executor:
             rows = along_the_line(first, second, course, self.device, points=step.points, examples=step.examples)
             self.store.put_measured(step, rows, Making(time.monotonic() - began))
         self.reporter.finished(step, time.monotonic() - began)
-
-    def _pruned(self, step: Prune) -> Mask:
-        network = step.trained.course.network
-        layers = prunable_layers(build(network.name, network.shape, network.classes), step.rate, step.exclude)
-        before = step.trained.mask
-        weights = self.store.state(step.trained).values()
-        return prune(
-            weights,
-            self.store.mask(before) if before else Mask.ones({name: layer.shape for name, layer in layers.items()}),
-            layers=layers,
-            level=step.level,
-            scope=step.scope,
-            score=named_score(step.score),
-        )
 
     def _tidy(self, made: Iterable[Step], plan: Plan, targets: Targets) -> None:
         """Once the steps that needed a state are done, keep no more of it than the targets ask for."""

@@ -89,8 +89,10 @@ class Run:
         for row in self.experiment.rows:
             if (row.control, row.level, row.replicate) == (TICKET, level, replicate):
                 return row
+        chosen = self.recipe.prune.train_levels
+        levels = f"are 0, {', '.join(map(str, chosen))}" if chosen else f"go from 0 to {self.recipe.levels}"
         raise RecipeError(
-            f"there is no level {level} of replicate {replicate}: levels go from 0 to {self.recipe.levels}, "
+            f"there is no level {level} of replicate {replicate}: levels {levels}, "
             f"replicates from 0 to {self.recipe.replicates - 1}."
         )
 

@@ -19,8 +19,9 @@ from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
 from winnow.models import build, initialize
 from winnow.pruning import Mask
+from winnow.pruning.signs import altered
 from winnow.seeds import generator
-from winnow.steps import Content, Init, Train
+from winnow.steps import Alter, Content, Init, Train
 from winnow.store import Failure, Making, Store
 from winnow.training import (
     Batches,
@@ -93,8 +94,7 @@ class Trainer:
 
     def _origin(self, step: Train, mask: Mask | None) -> State:
         """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs."""
-        origin = step.origin
-        state = initial_state(origin, self.store) if isinstance(origin, Init) else self.store.state(origin)
+        state = starting_state(step.origin, self.store)
         state = replace(state.restarted(), iteration=step.start).with_slots(
             slot_names(step.course.updates), fresh=step.fresh_optimizer
         )
@@ -246,6 +246,19 @@ def initial_state(step: Init, store: Store) -> State:
     stream = generator(step.seed, step.replicate, "init", step.sample)
     values = initialize(network, step.network.init, stream)
     return State.of_values(values, [name for name, _ in network.named_parameters()])
+
+
+def starting_state(step: Init | Train | Alter, store: Store) -> State:
+    """The state that a training starts from: drawn, stored, or made from either."""
+    if isinstance(step, Init):
+        return initial_state(step, store)
+    if isinstance(step, Train):
+        return store.state(step)
+    state = starting_state(step.origin, store)
+    stream = generator(step.seed, step.replicate, "mask", step.sample, 1)
+    weights = {name: tensor[0] for name, tensor in state.parameters.items()}
+    weights = altered(weights, store.mask(step.mask), step.how, stream)
+    return replace(state, parameters={name: tensor.unsqueeze(0) for name, tensor in weights.items()})
 
 
 def _stacked_masks(masks: Sequence[Mask | None], device: torch.device) -> dict[str, Tensor]:

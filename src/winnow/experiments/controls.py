@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from winnow.errors import UnknownName
-from winnow.steps import Init, Prune, Train
+from winnow.steps import Alter, Draw, Init, Prune, Train
+
+ALL = "all"
+"""What stands for every control in a recipe's `control`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,13 @@ class Place:
     mask: Prune
     init: Init
     """The replicate's initialization."""
+
+    dense: Train
+    """The replicate's dense network, trained to the end."""
+
+    extra: int
+    """The iterations trained after the dense network to get here: those of every level behind the ticket, and its own.
+    """
 
 
 Control = Callable[[Place], Train]
@@ -44,8 +54,20 @@ def controls() -> dict[str, Control]:
 def named_control(name: str) -> Control:
     """The control of that name; raises UnknownName with the valid ones."""
     if name not in _CONTROLS:
-        raise UnknownName("control", name, _CONTROLS)
+        raise UnknownName("control", name, (*_CONTROLS, ALL))
     return _CONTROLS[name]
+
+
+def chosen_controls(names: Sequence[str]) -> dict[str, Control]:
+    """The controls that a recipe's `control` names, each once; `all` names every one. Raises UnknownName.
+
+    >>> list(chosen_controls(["random", "reinit", "random"]))
+    ['random', 'reinit']
+    >>> list(chosen_controls(["all"])) == list(controls())
+    True
+    """
+    spelled = [each for name in names for each in (_CONTROLS if name == ALL else (name,))]
+    return {name: named_control(name) for name in spelled}
 
 
 @register_control("reinit")
@@ -56,4 +78,89 @@ def reinit(place: Place) -> Train:
     weights. Source: LTH (arXiv 1803.03635), §2, "random reinitialization".
     """
     drawn_anew = replace(place.init, sample=place.mask.level)
-    return replace(place.ticket, origin=drawn_anew, start=0, fresh_optimizer=False)
+    return replace(place.ticket, origin=drawn_anew, start=0, stop=place.dense.stop, fresh_optimizer=False)
+
+
+@register_control("random")
+def random(place: Place) -> Train:
+    """A random mask with the density of each of the ticket's layers, on the ticket's own W_k.
+
+    It keeps how many weights remain in every layer, and nothing else of the mask. This is the random mask of SLTH
+    (arXiv 1903.01611), §3, whose study trains the very same network; as a distribution it is also PAI's shuffled mask
+    (arXiv 2009.08576, §5), which permutes a mask within its layers. A replicate's random masks are nested by level.
+    """
+    return _under(place, "layerwise")
+
+
+@register_control("shuffle")
+def shuffle(place: Place) -> Train:
+    """The ticket's mask permuted within each output unit (row of a matrix, filter), on the ticket's own W_k.
+
+    It keeps more than `random`: how many inputs every unit has, which units are dead, and so each layer's density. It
+    loses which inputs remain. A ticket of whole units is its own shuffle. Source: shuffling within filters, Frankle,
+    Schwab & Morcos 2020 (arXiv 2002.10365), §5.2.
+    """
+    return _under(place, "units")
+
+
+@register_control("random-global")
+def random_global(place: Place) -> Train:
+    """A random mask of as many weights in all, uniform over the network, on the ticket's own W_k.
+
+    It keeps the ticket's density alone: every layer's is about the same. Source: PAI (arXiv 2009.08576), §3.
+    """
+    return _under(place, "global")
+
+
+@register_control("erdos-renyi")
+def erdos_renyi(place: Place) -> Train:
+    """A random mask of as many weights in all, told to the layers as in Erdős-Rényi graphs, on the ticket's own W_k.
+
+    Narrow layers are denser than wide ones; with the kernel's lengths for convolutions. Source: Mocanu et al. 2018
+    (arXiv 1707.04780); Evci et al. 2020 (arXiv 1911.11134), §3.
+    """
+    return _under(place, "erdos-renyi")
+
+
+@register_control("signs")
+def signs(place: Place) -> Train:
+    """The ticket's mask on the signs of its W_k, with one magnitude for all weights of a layer.
+
+    The optimizer's buffers are the ticket's, so that only magnitudes differ. Source: Zhou et al. 2019 (arXiv
+    1905.01067), §3.
+    """
+    return _altered(place, "signs")
+
+
+@register_control("signs-shuffled")
+def signs_shuffled(place: Place) -> Train:
+    """As `signs`, with the signs of the weights that remain permuted within each layer.
+
+    Where it falls behind `signs`, it is the signs that carry the ticket. Source: Zhou et al. 2019 (arXiv 1905.01067),
+    §3, "random sign".
+    """
+    return _altered(place, "signs-shuffled")
+
+
+@register_control("dense-longer")
+def dense_longer(place: Place) -> Train:
+    """The dense network, trained on for as many iterations as were trained after it to get the ticket.
+
+    At level n of iterative pruning, n times T - k more. The learning rate stays that of the last iteration, and data
+    orders go on. All levels are one training, which a finished run takes up from the last state kept in full.
+    """
+    return replace(place.dense, stop=place.dense.stop + place.extra)
+
+
+def _under(place: Place, how: str) -> Train:
+    """The ticket's training under a random mask after its own."""
+    mask = Draw(like=place.mask, how=how, seed=place.init.seed, replicate=place.init.replicate)
+    return replace(place.ticket, mask=mask)
+
+
+def _altered(place: Place, how: str) -> Train:
+    """The ticket's training from altered weights."""
+    ticket = place.ticket
+    assert not isinstance(ticket.origin, Alter), "a ticket starts from weights as they are"
+    origin = Alter(origin=ticket.origin, mask=place.mask, how=how, seed=place.init.seed, replicate=place.init.replicate)
+    return replace(ticket, origin=origin)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from winnow.recipe import Recipe
-from winnow.steps import Content, Draw, Init, Prune, Step, Train
+from winnow.steps import Alter, Content, Draw, Init, Prune, Step, Train
 
 Keep = Literal["all", "weights", "last"]
 """Which final states a store keeps: `all` with the optimizer's buffers, `weights` without, or of each replicate only
@@ -32,6 +32,11 @@ class Row:
     def mask(self) -> Prune | Draw | None:
         """The step that makes the mask; none for the dense network."""
         return self.trained.mask
+
+    def is_cut(self, recipe: Recipe) -> bool:
+        """Whether it was trained only as far as the next level needs, to rank its weights (`prune.at`)."""
+        chosen = recipe.prune.train_levels
+        return self.level > 0 and chosen is not None and self.level not in chosen
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +73,12 @@ class Experiment:
         for row in self.rows:
             place = "dense" if row.level == 0 else f"{row.control}, level {row.level}"
             labels.setdefault(row.trained, f"{place}, replicate {row.replicate}")
-            if row.mask is not None:
+            if isinstance(row.mask, Prune):
                 labels.setdefault(row.mask, f"prune to level {row.level}, replicate {row.replicate}")
+            elif row.mask is not None:
+                labels.setdefault(row.mask, f"mask of {place}, replicate {row.replicate}")
+            if isinstance(row.trained.origin, Alter):
+                labels.setdefault(row.trained.origin, f"weights of {place}, replicate {row.replicate}")
         for replicate, point in self.rewind_points.items():
             labels.setdefault(point, f"rewind point, replicate {replicate}")
         return labels

@@ -1,13 +1,17 @@
-"""Iterative Magnitude Pruning with rewinding, and one-shot pruning."""
+"""Iterative Magnitude Pruning with rewinding, one-shot pruning, and their kin by other scores and retrainings."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from winnow.course import course, timeline
-from winnow.experiments.controls import Place, named_control
+from winnow.errors import RecipeError
+from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
+from winnow.experiments.retraining import ranked_at, retrained, switches
 from winnow.models import build
+from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score
 from winnow.recipe import Recipe
@@ -21,40 +25,81 @@ def imp(recipe: Recipe) -> Experiment:
     For each replicate: init -> train to k -> train to T -> prune -> the mask on W_k, trained from k to T ->
     prune ... for as many levels as asked for. One-shot prunes every level from the dense network. All levels
     of a replicate train under the same noise, so that a ticket differs from the dense network in its mask
-    alone. Raises RecipeError, or UnknownName, where the recipe cannot be followed.
+    alone. `prune.at` ranks the weights earlier than at T, `retrain` trains tickets otherwise. Raises RecipeError, or
+    UnknownName, where the recipe cannot be followed.
     """
-    shared, amounts = course(recipe), timeline(recipe)
-    for name in recipe.control:
-        named_control(name)
-    named_score(recipe.prune.score)
+    shared = course(recipe)
+    chosen_controls(recipe.control)
     network = build(shared.network.name, shared.network.shape, shared.network.classes)
     prunable_layers(network, recipe.prune.rate, recipe.prune.exclude)
     exempt(shared.updates, network, ())
+    _check_levels(recipe)
 
     rows: list[Row] = []
     rewind_points: dict[int, Init | Train] = {}
     for replicate in range(recipe.replicates):
         init = Init(network=shared.network, seed=recipe.seed, replicate=replicate)
         noise = Noise(seed=recipe.seed, replicate=replicate)
+        amounts = timeline(recipe)
         dense = Train(course=shared, origin=init, noise=noise, stop=amounts.length, deterministic=recipe.deterministic)
-        rewind_points[replicate] = rewound = replace(dense, stop=amounts.rewind) if amounts.rewind else init
+        rewind_points[replicate] = replace(dense, stop=amounts.rewind) if amounts.rewind else init
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
-
-        trained = dense
-        for level in range(1, recipe.levels + 1):
-            mask = Prune(
-                trained=trained if recipe.prune.rounds == "iterative" else dense,
-                level=level,
-                rate=recipe.prune.rate,
-                scope=recipe.prune.scope,
-                score=recipe.prune.score,
-                exclude=recipe.prune.exclude,
-            )
-            is_fresh = recipe.optimizer.at_rewind == "fresh" and amounts.rewind > 0
-            trained = replace(dense, origin=rewound, mask=mask, start=amounts.rewind, fresh_optimizer=is_fresh)
-            rows.append(Row(control=TICKET, replicate=replicate, level=level, trained=trained))
-            place = Place(ticket=trained, mask=mask, init=init)
-            for name in dict.fromkeys(recipe.control):
-                rows.append(Row(control=name, replicate=replicate, level=level, trained=named_control(name)(place)))
+        rows += _levels(recipe, dense, init, rewind_points[replicate])
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)
+
+
+def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> Iterator[Row]:
+    """The tickets of a replicate and their controls, level by level."""
+    amounts = timeline(recipe)
+    where = switches(recipe.retrain, amounts)
+    p = ranked_at(recipe, amounts, where)
+    score = named_score(recipe.prune.score)
+    is_iterative = recipe.prune.rounds == "iterative"
+    before, extra = dense, 0
+    for level in range(1, recipe.levels + 1):
+        ranked = _ranked(before if is_iterative else dense, p, amounts.length, point)
+        mask = Prune(
+            trained=ranked,
+            level=level,
+            rate=recipe.prune.rate,
+            scope=recipe.prune.scope,
+            score=recipe.prune.score,
+            exclude=recipe.prune.exclude,
+            granularity=None if recipe.prune.granularity == WEIGHT else recipe.prune.granularity,
+            code=score.code,
+            untrained=dense.course if isinstance(ranked, Init) else None,
+        )
+        ticket = retrained(
+            recipe, where, dense=dense, point=point, before=before if is_iterative else dense, mask=mask
+        )
+        before = ticket
+        if recipe.prune.train_levels is None or level in recipe.prune.train_levels:
+            yield Row(control=TICKET, replicate=init.replicate, level=level, trained=ticket)
+            place = Place(ticket=ticket, mask=mask, init=init, dense=dense, extra=extra + ticket.length)
+            for name, control in chosen_controls(recipe.control).items():
+                yield Row(control=name, replicate=init.replicate, level=level, trained=control(place))
+        elif is_iterative and level < recipe.levels:  # trained to rank its weights, and no further
+            yield Row(control=TICKET, replicate=init.replicate, level=level, trained=replace(ticket, stop=p))
+        if is_iterative:
+            extra += ticket.length if p == amounts.length else p - ticket.start
+
+
+def _ranked(trained: Train, p: int, length: int, point: Init | Train) -> Init | Train:
+    """The weights that a level ranks: of a training at its end, or at an iteration p before it; or at k."""
+    if p == length:
+        return trained
+    k = point.stop if isinstance(point, Train) else 0
+    return point if p == k else replace(trained, stop=p)
+
+
+def _check_levels(recipe: Recipe) -> None:
+    pattern = Pattern.parse(recipe.prune.granularity)
+    if pattern and recipe.levels > 1:
+        raise RecipeError(
+            f"prune.granularity is '{recipe.prune.granularity}', which has one density and so one level, and levels is "
+            f"{recipe.levels}. Give levels = 1."
+        )
+    beyond = [level for level in recipe.prune.train_levels or () if level > recipe.levels]
+    if beyond:
+        raise RecipeError(f"prune.train_levels names level {beyond[0]}, and levels is {recipe.levels}.")

@@ -1,4 +1,4 @@
-"""One round: trained weights and the mask before it -> the mask after it."""
+"""One round: a network, its weights and the mask before it -> the mask after it."""
 
 from __future__ import annotations
 
@@ -6,59 +6,81 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from winnow.errors import LayerCollapse
+from winnow.pattern import UNIT, WEIGHT, Pattern
+from winnow.pruning.context import Context
+from winnow.pruning.granularity import keep_pattern, keep_units, keep_weights, kept_weights
 from winnow.pruning.layers import Layer
 from winnow.pruning.mask import Mask
-from winnow.pruning.scores import Score
-from winnow.pruning.selection import keep_largest
+from winnow.pruning.scores import Registered, taken
+
+__all__ = ["Scope", "kept_weights", "prune"]
 
 Scope = Literal["global", "layerwise"]
 
 
-def kept_weights(size: int, rate: Fraction, level: int) -> int:
-    """How many of `size` weights remain at a level: size * (1 - rate) ** level, to the nearest weight.
-
-    Exact rational arithmetic from the original size, so that roundings do not pile up over the levels.
-
-    >>> kept_weights(235_200, Fraction(1, 5), 3)
-    120422
-    """
-    return int(size * (1 - rate) ** level + Fraction(1, 2))
-
-
 def prune(
-    weights: Mapping[str, Tensor], before: Mask, *, layers: Mapping[str, Layer], level: int, scope: Scope, score: Score
+    context: Context,
+    *,
+    layers: Mapping[str, Layer],
+    level: int,
+    scope: Scope,
+    score: Registered,
+    granularity: str = WEIGHT,
 ) -> Mask:
-    """The mask of a level: of the weights alive `before`, the lowest-scored are removed, down to the level's count.
+    """The mask of a level: of the weights alive before, the lowest-scored are removed, down to the level's count.
 
-    `layerwise` ranks each layer's weights among themselves, `global` all layers' together. Raises LayerCollapse
-    when a layer would be left without weights.
+    `layerwise` ranks each layer's weights among themselves, `global` all layers' together. A score in several passes
+    (SynFlow) removes them in as many parts. Raises LayerCollapse when a layer would be left without weights.
 
     Source: SLTH (arXiv 1903.01611), Algorithm 1; LTH (arXiv 1803.03635), §2 (layerwise) and §4 (global).
     """
-    scored = score({name: weights[name] for name in layers})
     groups = [[name] for name in layers] if scope == "layerwise" else [list(layers)]
-    after: dict[str, Tensor] = {}
-    for group in groups:
-        flat_scores = torch.cat([scored[name].flatten() for name in group])
-        alive = torch.cat([before[name].flatten() for name in group])
-        kept = kept_weights(len(alive), layers[group[0]].rate, level)
-        mask = keep_largest(flat_scores, alive, int(alive.sum()) - kept)
-        parts = torch.split(mask, [layers[name].size for name in group])
-        for name, part in zip(group, parts, strict=True):
-            after[name] = part.reshape(layers[name].shape)
-    _check_every_layer_is_alive(after, level, scope)
-    return Mask({name: after[name] for name in layers})
+    pattern = Pattern.parse(granularity)
+    passes = 1 if pattern else score.passes  # a pattern has one density, so nothing lies between
+    keep = keep_units if granularity == UNIT else keep_weights
+    mask = context.mask
+    for number in range(1, passes + 1):
+        scored = taken(score, context.under(mask) if number > 1 else context)
+        chosen: dict[str, Tensor] = {}
+        for group in groups:
+            scores, alive = {name: scored[name] for name in group}, {name: mask[name] for name in group}
+            if pattern:
+                chosen |= {name: keep_pattern(scores[name], alive[name], pattern) for name in group}
+                continue
+            pieces = [_pieces(context.mask[name], granularity) for name in group]
+            start = sum(int(alive.sum()) for alive in pieces)
+            end = kept_weights(sum(alive.numel() for alive in pieces), layers[group[0]].rate, level)
+            chosen |= keep(scores, alive, _on_the_way(start, end, Fraction(number, passes)))
+        mask = Mask({name: chosen[name] for name in layers})
+    check_every_layer_is_alive(
+        mask,
+        f"level {level}",
+        "Ask for fewer levels, a smaller rate for that kind of layer" + ", or scope 'layerwise'" * (scope == "global"),
+    )
+    return mask
 
 
-def _check_every_layer_is_alive(kept: Mapping[str, Tensor], level: int, scope: Scope) -> None:
-    another = ", or scope 'layerwise'" if scope == "global" else ""
+def _pieces(kept: Tensor, granularity: str) -> Tensor:
+    """Which of what is removed in one piece are alive: weights, or a layer's output units."""
+    return kept.flatten(1).any(1) if granularity == UNIT else kept
+
+
+def _on_the_way(start: int, end: int, part: Fraction) -> int:
+    """How many remain after a part of the way from `start` to `end`, which is exponential.
+
+    >>> [_on_the_way(1_000, 10, Fraction(n, 2)) for n in (0, 1, 2)]
+    [1000, 100, 10]
+    """
+    if part == 1:
+        return end
+    return max(end, round(start * (end / start) ** float(part))) if start else end
+
+
+def check_every_layer_is_alive(kept: Mapping[str, Tensor], what: str, advice: str) -> None:
+    """Raise LayerCollapse where a mask leaves a layer without weights."""
     empty = [name for name, mask in kept.items() if not mask.any()]
     if empty:
-        raise LayerCollapse(
-            f"level {level} would leave no weights in {', '.join(empty)}, so no signal could pass.\n"
-            f"Ask for fewer levels, a smaller rate for that kind of layer{another}."
-        )
+        raise LayerCollapse(f"{what} would leave no weights in {', '.join(empty)}, so no signal could pass.\n{advice}.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 
 import torch
-from torch import Generator
+from torch import Generator, Tensor
 
 from winnow.errors import UnknownName
 from winnow.pruning.mask import Mask
@@ -17,6 +19,8 @@ Drawing = Callable[[Mask, Generator], Mask]
 def drawn(mask: Mask, how: str, generator: Generator) -> Mask:
     """A random mask after another; `how` says what the two have in common. Raises UnknownName.
 
+    From the same generator, masks drawn after nested masks are nested: chance, too, removes level by level.
+
     >>> mask = Mask({"fc.weight": torch.tensor([[True, False, False], [False, True, False]])})
     >>> drawn(mask, "layerwise", Generator().manual_seed(0)).layer_densities() == mask.layer_densities()
     True
@@ -27,12 +31,90 @@ def drawn(mask: Mask, how: str, generator: Generator) -> Mask:
 
 
 def _layerwise(mask: Mask, generator: Generator) -> Mask:
-    """In every layer as many weights as there: the baseline of SLTH (arXiv 1903.01611), §3."""
+    """In every layer as many weights as there: the baseline of SLTH (arXiv 1903.01611), §3.
+
+    It keeps each layer's density and nothing else. So does permuting a mask within its layers (PAI, arXiv 2009.08576,
+    §5): as distributions the two are one.
+    """
+    return _with_counts(mask, {name: int(kept.sum()) for name, kept in mask.items()}, generator)
+
+
+def _units(mask: Mask, generator: Generator) -> Mask:
+    """In every output unit (row or filter) as many weights as there, at other places among the unit's inputs.
+
+    It keeps each layer's density, how many inputs every unit has, and which units have none; it loses which inputs.
+    Source: shuffling within filters, Frankle, Schwab & Morcos 2020 (arXiv 2002.10365), §5.2.
+    """
+    return Mask({name: _shuffled_rows(kept.flatten(1), generator).view_as(kept) for name, kept in mask.items()})
+
+
+def _shuffled_rows(kept: Tensor, generator: Generator) -> Tensor:
+    """Each row (units, inputs) permuted for itself."""
+    return kept.gather(1, torch.rand(kept.shape, generator=generator).argsort(dim=1, stable=True))
+
+
+def _global(mask: Mask, generator: Generator) -> Mask:
+    """As many weights in the whole network, each as likely as any other, so that every layer's density is about the
+    same. Source: random pruning of PAI (arXiv 2009.08576), §3."""
+    flat = torch.zeros(mask.size, dtype=torch.bool)
+    flat[torch.randperm(mask.size, generator=generator)[: mask.kept]] = True
+    parts = torch.split(flat, [kept.numel() for kept in mask.values()])
+    return Mask({name: part.view_as(kept) for (name, kept), part in zip(mask.items(), parts, strict=True)})
+
+
+def _erdos_renyi(mask: Mask, generator: Generator) -> Mask:
+    """As many weights in the whole network, told to the layers by `erdos_renyi`."""
+    shapes = {name: tuple(kept.shape) for name, kept in mask.items()}
+    return _with_counts(mask, erdos_renyi(shapes, mask.kept), generator)
+
+
+def _with_counts(mask: Mask, counts: Mapping[str, int], generator: Generator) -> Mask:
     kept = {name: torch.zeros(tensor.numel(), dtype=torch.bool) for name, tensor in mask.items()}
     for name, tensor in mask.items():
-        chosen = torch.randperm(tensor.numel(), generator=generator)[: int(tensor.sum())]
-        kept[name][chosen] = True
-    return Mask({name: kept[name].reshape(tensor.shape) for name, tensor in mask.items()})
+        kept[name][torch.randperm(tensor.numel(), generator=generator)[: counts[name]]] = True
+    return Mask({name: kept[name].view_as(tensor) for name, tensor in mask.items()})
 
 
-_DRAWINGS: dict[str, Drawing] = {"layerwise": _layerwise}
+def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], kept: int) -> dict[str, int]:
+    """How many of `kept` weights each layer gets in an Erdős-Rényi(-kernel) network: narrow layers are denser.
+
+    A layer's density is in proportion to (inputs + outputs) / (inputs * outputs), and with a kernel to the sum of its
+    four lengths over their product; a layer that would be more than whole is whole, and the others share the rest.
+    Fractions of weights are told by the largest remainder, so that the counts add up exactly. Layers of Linear
+    kernels (outputs, inputs) and of convolutions (outputs, inputs, ...).
+
+    Source: Mocanu et al. 2018 (arXiv 1707.04780), eq. 1; with kernels, Evci et al. 2020 (arXiv 1911.11134), §3.
+
+    >>> erdos_renyi({"wide": (100, 300), "narrow": (10, 100)}, 1_000)
+    {'wide': 784, 'narrow': 216}
+    >>> erdos_renyi({"wide": (100, 300), "narrow": (10, 100)}, 20_000)
+    {'wide': 19000, 'narrow': 1000}
+    """
+    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
+    if not 0 <= kept <= sum(sizes.values()):
+        raise ValueError(f"cannot keep {kept} of {sum(sizes.values())} weights")
+    weight = {name: sum(shape) for name, shape in shapes.items()}  # density times size, up to a common factor
+    whole: set[str] = set()
+    while True:
+        rest = kept - sum(sizes[name] for name in whole)
+        among = sum(weight[name] for name in weight if name not in whole)
+        exact = {
+            name: Fraction(sizes[name]) if name in whole else Fraction(weight[name] * rest, among) for name in sizes
+        }
+        over = {name for name in sizes if exact[name] > sizes[name]}
+        if not over:
+            break
+        whole |= over
+    counts = {name: int(count) for name, count in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])  # stable: then the network's order
+    for name in by_remainder[: kept - sum(counts.values())]:
+        counts[name] += 1
+    return counts
+
+
+_DRAWINGS: dict[str, Drawing] = {
+    "layerwise": _layerwise,
+    "units": _units,
+    "global": _global,
+    "erdos-renyi": _erdos_renyi,
+}

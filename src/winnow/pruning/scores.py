@@ -1,24 +1,49 @@
-"""What ranks weights: a score is one function from the trained weights to a number for each, the lowest going first."""
+"""What ranks weights: a score is one function from a `Context` to a number for each weight, the lowest going first.
+
+The scores themselves are in `magnitudes.py` and `gradients.py`; this is how they are found by name.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
 
 from torch import Tensor
 
-from winnow.errors import UnknownName
+from winnow.errors import RecipeError, UnknownName
+from winnow.named import code, is_own, named
+from winnow.pruning.context import Context
 
-Score = Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]]
-"""The weights of the prunable layers by name -> a score of the same shape for each."""
-
-_SCORES: dict[str, Score] = {}
+Score = Callable[[Context], Mapping[str, Tensor]]
+"""A network when it is pruned -> for each prunable parameter a score of its shape."""
 
 
-def register_score(name: str) -> Callable[[Score], Score]:
+@dataclass(frozen=True)
+class Registered:
+    """A score and how it is used."""
+
+    function: Score
+
+    passes: int = 1
+    """In how many passes a round removes weights, the score being taken anew before each; after pass i of n, the
+    fraction of the round's weights that remains is its density to the power i / n."""
+
+    code: str | None = None
+    """A fingerprint of the user's code, where it is the user's own."""
+
+    name: str = "score"
+    """What errors call it."""
+
+
+_SCORES: dict[str, Registered] = {}
+
+
+def register_score(name: str, *, passes: int = 1) -> Callable[[Score], Score]:
     """Add a score under the name by which a recipe's `prune.score` finds it."""
 
     def add(score: Score) -> Score:
-        _SCORES[name] = score
+        _SCORES[name] = Registered(score, passes, name=name)
         return score
 
     return add
@@ -26,17 +51,46 @@ def register_score(name: str) -> Callable[[Score], Score]:
 
 def scores() -> dict[str, Score]:
     """The scores by name."""
-    return dict(_SCORES)
+    return {name: registered.function for name, registered in _SCORES.items()}
 
 
-def named_score(name: str) -> Score:
-    """The score of that name; raises UnknownName with the valid ones."""
-    if name not in _SCORES:
-        raise UnknownName("score", name, _SCORES)
-    return _SCORES[name]
+def named_score(name: str) -> Registered:
+    """The score of that name, or the user's own where the name points into code (`file.py:function`).
+
+    Raises UnknownName with the valid ones, RecipeError where the user's code has no such function.
+    """
+    if name in _SCORES:
+        return _SCORES[name]
+    if not is_own(name):
+        raise UnknownName("score", name, (*_SCORES, "path/to/file.py:function"))
+    function: Any = named(name, field="prune.score")
+    if not callable(function):
+        raise RecipeError(
+            f"field prune.score: '{name}' is no function but {type(function).__name__}.\n"
+            f"A score is a function of one argument, the context, to a score for each weight."
+        )
+    return Registered(cast(Score, function), code=code(function), name=name)
 
 
-@register_score("magnitude")
-def magnitude(weights: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """The absolute value of each weight after training. Source: LTH (arXiv 1803.03635), §1."""
-    return {name: weight.abs() for name, weight in weights.items()}
+def taken(score: Registered, context: Context) -> dict[str, Tensor]:
+    """A score's numbers on the CPU, by layer. Raises RecipeError where they do not fit the weights or are not numbers.
+
+    >>> import torch
+    >>> from winnow.pruning.mask import Mask
+    >>> alone = Context.of_weights({"w": torch.tensor([-2.0, 1.0])}, Mask.ones({"w": (2,)}))
+    >>> taken(named_score("magnitude"), alone)
+    {'w': tensor([2., 1.])}
+    """
+    found = score.function(context)
+    where = f"field prune.score: '{score.name}'"
+    numbers: dict[str, Tensor] = {}
+    for name, kept in context.mask.items():
+        given = found.get(name) if isinstance(found, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(given, Tensor):
+            raise RecipeError(f"{where} gives no score for '{name}'. It must give one for {', '.join(context.mask)}.")
+        if given.shape != kept.shape:
+            raise RecipeError(f"{where} gives '{name}' scores of shape {tuple(given.shape)}, not {tuple(kept.shape)}.")
+        if given[kept.to(given.device)].isnan().any():
+            raise RecipeError(f"{where} gives weights of '{name}' scores that are no numbers (nan).")
+        numbers[name] = given.detach().cpu()
+    return numbers

@@ -29,3 +29,26 @@ def keep_largest(
     mask = alive.clone()
     mask[positions[order[:remove]]] = False
     return mask
+
+
+def keep_most_of_groups(
+    scores: Float[Tensor, "groups m"], alive: Bool[Tensor, "groups m"], n: int
+) -> Bool[Tensor, "groups m"]:
+    """The mask that keeps, of every group, the `n` highest-scored of its alive weights; all where there are fewer.
+
+    Ties are broken as in `keep_largest`: the first goes first.
+
+    Raises ValueError for a negative n.
+
+    >>> import torch
+    >>> keep_most_of_groups(torch.tensor([[1.0, 1.0, 1.0, 3.0]]), torch.ones(1, 4, dtype=torch.bool), 2).tolist()
+    [[False, False, True, True]]
+    """
+    if n < 0:
+        raise ValueError(f"cannot keep {n} weights of a group")
+    by_score = scores.argsort(dim=1, stable=True)
+    # Stable again, so that the dead come first, and the alive in the order of their scores.
+    order = by_score.gather(1, alive.gather(1, by_score).byte().argsort(dim=1, stable=True))  # (groups, m)
+    chosen = order[:, max(0, order.shape[1] - n) :]
+    mask = alive.new_zeros(alive.shape).scatter_(1, chosen, True)
+    return mask & alive

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from winnow.course import timeline
 from winnow.experiments.experiment import TICKET
+from winnow.experiments.retraining import start_in_words
 from winnow.results import Level, Results, Spread
 from winnow.store.files import storing
 from winnow.store.manifest import winnow_version
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe and Ito's colours, which the colour-blind can tell apart, each with a marker of its own.
-_STYLES = [("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")]
+# Okabe and Ito's colours, which the colour-blind can tell apart, and two more, each with a marker of its own.
+_STYLES = [
+    *(("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")),
+    *(("#8B5A2B", "X"), ("#6A3D9A", "p"), ("#9A9A9A", "*")),
+]
 DENSE = "#444444"
 
 SETTINGS: dict[str, Any] = {
@@ -73,11 +77,11 @@ def _figure(results: Results) -> Figure:
     for axes in (accuracy, early_stop):
         _density_axis(axes, results)
     recipe = results.experiment.recipe
-    rewind = "from initialization" if timeline(recipe).rewind == 0 else f"rewound to {recipe.rewind}"
+    rewind = start_in_words(recipe)
     replicates = f"{recipe.replicates} replicates (bars: least to most)" if recipe.replicates > 1 else "1 replicate"
     figure.suptitle(f"{recipe.name}: tickets {rewind}, {replicates}", fontsize=10)
     handles, labels = accuracy.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
+    figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 5), frameon=False)
     return figure
 
 
@@ -152,10 +156,17 @@ def _density_axis(axes: Axes, results: Results) -> None:
 
 
 def _by_control(results: Results) -> dict[str, list[Level]]:
-    """The levels of the tickets and of each control; the tickets' curve begins with the dense network."""
+    """The levels of the tickets and of each control; the tickets' curve begins with the dense network.
+
+    Levels that were not trained to the end are left out. A control that is not pruned, as the dense network trained
+    longer, stands beside the tickets of its level.
+    """
+    densities = {level.level: level.density for level in results.levels if level.control == TICKET}
     grouped: dict[str, list[Level]] = {}
     for level in results.levels:
-        grouped.setdefault(level.control, []).append(level)
+        if level.cut is None:
+            beside = densities.get(level.level, level.density)
+            grouped.setdefault(level.control, []).append(replace(level, density=beside))
     return {("tickets" if control == TICKET else control): levels for control, levels in grouped.items()}
 
 

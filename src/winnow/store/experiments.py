@@ -6,15 +6,16 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from winnow.course import course, timeline
-from winnow.recipe import Recipe
+from winnow.recipe import Pruning, Recipe, Retrain
 from winnow.recipes import from_toml, to_toml
 from winnow.steps import plain
 from winnow.store.files import storing, write_file
 from winnow.store.store import Store
+from winnow.timeline import Amount
 
 
 def identity(recipe: Recipe) -> str:
@@ -29,10 +30,21 @@ def identity(recipe: Recipe) -> str:
         "length": amounts.length,
         "rewind": amounts.rewind,
         "at_rewind": recipe.optimizer.at_rewind if amounts.rewind else None,
-        "prune": plain(recipe.prune),
+        "prune": _asked(recipe.prune, ("at", "granularity")),
         "deterministic": recipe.deterministic,
-    }
+    } | ({} if recipe.retrain == Retrain() else {"retrain": _asked(recipe.retrain, ())})
     return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+def _asked(section: Pruning | Retrain, later: Sequence[str]) -> dict[str, object]:
+    """A section's fields; those that came later than identities only where they are not as they are by default."""
+    usual = type(section)()
+    fields = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+    return {
+        name: str(value) if isinstance(value, Amount) else plain(value)
+        for name, value in fields.items()
+        if value is not None and not (name in later and value == getattr(usual, name))
+    }
 
 
 def record(store: Store, recipe: Recipe) -> None:

@@ -14,6 +14,7 @@ def learning_rate(updates: Updates, iteration: int) -> float:
     w - 1 iterations below all of it. Then the rate falls. By drops: one at d applies from iteration d on. Or smoothly:
     iteration w trains at the whole rate, and T, where training of length T ends, would be the first at `final`. So the
     last iteration, T - 1, trains one step before `final`: a rate that falls to zero leaves no iteration without one.
+    A training that goes on beyond T keeps the rate of T - 1.
 
     >>> from winnow.recipes import read
     >>> from winnow.course import course
@@ -33,6 +34,7 @@ def learning_rate(updates: Updates, iteration: int) -> float:
 def _decayed(updates: Updates, iteration: int) -> float:
     """The rate after warmup, on its way to `final`: what is left of the way weighs the rate, what is behind `final`."""
     assert updates.final is not None and updates.length is not None, "a decay has an end and a length"
+    iteration = min(iteration, updates.length - 1)
     behind = (iteration - updates.warmup) / (updates.length - updates.warmup)
     if updates.decay == "exponential":
         return updates.learning_rate ** (1 - behind) * updates.final**behind

@@ -1,0 +1,112 @@
+"""What a score may look at to tell which weights matter."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from winnow.pruning.mask import Mask
+
+Images = Callable[[int, bool], tuple[Tensor, Tensor]]
+"""How many, and whether of each class, -> so many training images (n, channels, height, width) and labels (n,)."""
+
+Weights = Mapping[str, Tensor]
+"""The prunable weights by name."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Context:
+    """A network when it is pruned, where it came from, and its training examples.
+
+    A score is a function from this to a number for every prunable weight. It reads; nothing here is to be changed.
+    Without examples or a network, only scores of the weights alone can be taken (`of_weights`).
+    """
+
+    values: Mapping[str, Tensor]
+    """All parameters and buffers, as trained; pruned weights are zero."""
+
+    initial: Mapping[str, Tensor]
+    """All parameters and buffers at iteration 0, W_0, unmasked."""
+
+    mask: Mask
+    """Which weights are alive before this round."""
+
+    network: nn.Module = field(default_factory=nn.Identity)
+    """The network as a module, without values of its own: `outputs` calls it."""
+
+    images: Images | None = None
+    """Where `examples` come from."""
+
+    batch: int = 0
+    """How many examples an iteration of training sees."""
+
+    shape: tuple[int, int, int] = (0, 0, 0)
+    """(channels, height, width) of an example."""
+
+    generator: Generator = field(default_factory=Generator)
+    """Where a score that needs chance gets it: seeded by the recipe's seed, the replicate and the level."""
+
+    @classmethod
+    def of_weights(cls, weights: Mapping[str, Tensor], mask: Mask) -> Context:
+        """The context of weights alone.
+
+        >>> mask = Mask({"w": torch.tensor([True, False])})
+        >>> Context.of_weights({"w": torch.tensor([2.0, 0.0])}, mask).weights
+        {'w': tensor([2., 0.])}
+        """
+        return cls(values=weights, initial=weights, mask=mask)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """The prunable weights, zero where they are pruned."""
+        return {name: self.values[name] for name in self.mask}
+
+    @property
+    def initial_weights(self) -> dict[str, Tensor]:
+        """The prunable weights at iteration 0, zero where they are pruned."""
+        return {name: self.initial[name] * self.kept(name) for name in self.mask}
+
+    def kept(self, name: str) -> Tensor:
+        """A layer's mask as 0 and 1 beside its weights."""
+        return self.mask[name].to(self.values[name])
+
+    def under(self, mask: Mask) -> Context:
+        """The same network with only these weights."""
+        masked = {name: self.values[name] * kept.to(self.values[name]) for name, kept in mask.items()}
+        return dataclasses.replace(self, mask=mask, values={**self.values, **masked})
+
+    def examples(self, count: int | None = None, *, per_class: bool = False) -> tuple[Tensor, Tensor]:
+        """Training images (n, channels, height, width), without augmentation, and their labels (n,), drawn at random.
+
+        So many in all, or of each class; without a count, a batch of training. The same of one replicate whenever
+        they are asked for.
+        """
+        assert self.images is not None, "this context has no examples"
+        return self.images(count or self.batch, per_class)
+
+    def outputs(self, images: Tensor, values: Mapping[str, Tensor] | None = None, *, training: bool = True) -> Tensor:
+        """The network's outputs (n, classes), with some of its values given instead: differentiable in those.
+
+        In training mode batches are normalized by themselves, in evaluation mode by running statistics, which stay
+        as they are in either.
+        """
+        given = values or {}
+        call = {name: given.get(name, value) for name, value in self.values.items()}
+        buffers = {name for name, _ in self.network.named_buffers()}
+        call = {name: value.clone() if name in buffers else value for name, value in call.items()}
+        self.network.train(training)
+        outputs: Any = functional_call(self.network, call, (images,))
+        return outputs
+
+    def gradients(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The gradient of the mean cross entropy of some examples in each prunable weight, in training mode."""
+        weights = {name: weight.detach().clone().requires_grad_() for name, weight in self.weights.items()}
+        loss = functional.cross_entropy(self.outputs(images, weights), labels)
+        return dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
