@@ -61,6 +61,9 @@ CHANGED: dict[str, Any] = {
     "decay": "cosine",
     "final": 0.01,
     "length": 400,
+    "granularity": "2:4",
+    "code": "0123456789abcdef",
+    "untrained": COURSE,
 }
 
 

@@ -30,7 +30,7 @@ class Pattern:
         if found is None:
             raise RecipeError(
                 f"'{written}' is no granularity.\n"
-                f"Write 'weight' (single weights), '2:4' (2 of every 4 along the inputs) or 'unit' (whole output units)."
+                f"Write 'weight' (single weights), '2:4' (2 of 4 along the inputs) or 'unit' (whole output units)."
             )
         n, m = int(found[1]), int(found[2])
         if not 0 < n < m:

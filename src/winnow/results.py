@@ -128,7 +128,6 @@ class Results:
             accuracy = Spread(tuple(training.accuracy(matching) for training in group))
             is_whole = len(group) == self.experiment.recipe.replicates
             is_cut = group[0].row.is_cut(self.experiment.recipe)
-            is_judged = level > 0 and floor is not None and not is_cut
             levels.append(
                 Level(
                     control=control,
@@ -136,7 +135,7 @@ class Results:
                     density=statistics.fmean(training.density for training in group),
                     accuracy=accuracy,
                     early_stop=Spread(tuple(float(training.curve.early_stop) for training in group)),
-                    is_matching=is_whole and accuracy.mean >= floor if is_judged else None,
+                    is_matching=None if level == 0 or floor is None or is_cut else is_whole and accuracy.mean >= floor,
                     cut=group[0].row.trained.stop if is_cut else None,
                 )
             )

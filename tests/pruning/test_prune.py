@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from winnow.errors import LayerCollapse, RecipeError, UnknownName
 from winnow.models import build
-from winnow.pruning import Layer, Mask, kept_weights, prunable_layers, prune, scores
+from winnow.pruning import Context, Layer, Mask, kept_weights, prunable_layers, prune, scores
 from winnow.pruning.prune import Scope
-from winnow.pruning.scores import magnitude, named_score
+from winnow.pruning.scores import named_score
 from winnow.recipe import LayerKind, Rates
 
 LENET = prunable_layers(build("lenet-300-100", (1, 28, 28), 10), Rates(linear=0.2, output=0.1))
@@ -79,6 +79,11 @@ def dense(of: dict[str, Layer]) -> Mask:
     return Mask.ones({name: layer.shape for name, layer in of.items()})
 
 
+def ranked(weights: dict[str, Tensor], before: Mask, *, layers: dict[str, Layer], level: int, scope: Scope) -> Mask:
+    context, score = Context.of_weights(weights, before), named_score("magnitude")
+    return prune(context, layers=layers, level=level, scope=scope, score=score)
+
+
 def drawn(of: dict[str, Layer], seed: int, *, ties: bool = False) -> dict[str, Tensor]:
     stream = torch.Generator().manual_seed(seed)
     weights = {name: torch.randn(layer.shape, generator=stream) for name, layer in of.items()}
@@ -93,7 +98,7 @@ def test_masks_of_successive_levels_are_nested_and_have_exactly_their_counts(sco
     for level in range(1, 8):  # with ties, a global eighth would empty a layer
         before, weights = mask, drawn(of, level, ties=ties)
         before.apply_(weights)  # as training leaves them
-        mask = prune(weights, before, layers=of, level=level, scope=scope, score=magnitude)
+        mask = ranked(weights, before, layers=of, level=level, scope=scope)
         assert mask.is_within(before)
         assert list(mask) == list(of)
         if scope == "global":
@@ -109,7 +114,7 @@ def test_layerwise_each_layer_loses_its_own_lowest() -> None:
         "fc1.weight": torch.tensor([5.0, -4.0, 3.0, -2.0, 1.0]),
         "fc2.weight": torch.tensor([0.1, 0.2, -0.3, 0.4, 0.5]),
     }
-    mask = prune(weights, dense(of), layers=of, level=1, scope="layerwise", score=magnitude)
+    mask = ranked(weights, dense(of), layers=of, level=1, scope="layerwise")
     assert mask["fc1.weight"].tolist() == [True, True, True, True, False]
     assert mask["fc2.weight"].tolist() == [False, True, True, True, True]
 
@@ -120,7 +125,7 @@ def test_globally_layers_compete_and_ties_break_by_the_networks_order() -> None:
         "fc1.weight": torch.tensor([5.0, -4.0, 3.0, -2.0, 0.3]),
         "fc2.weight": torch.tensor([0.1, 0.3, -0.3, 0.4, 0.5]),
     }
-    mask = prune(weights, dense(of), layers=of, level=1, scope="global", score=magnitude)
+    mask = ranked(weights, dense(of), layers=of, level=1, scope="global")
     assert mask["fc1.weight"].tolist() == [True, True, True, True, False]
     assert mask["fc2.weight"].tolist() == [False, True, True, True, True]
 
@@ -129,22 +134,22 @@ def test_a_pruned_weight_stays_pruned_however_large_it_is() -> None:
     of = layers(5)
     before = Mask({"fc1.weight": torch.tensor([False, True, True, True, True])})
     weights = {"fc1.weight": torch.tensor([100.0, 1.0, 2.0, 3.0, 4.0])}
-    mask = prune(weights, before, layers=of, level=2, scope="layerwise", score=magnitude)
+    mask = ranked(weights, before, layers=of, level=2, scope="layerwise")
     assert mask["fc1.weight"].tolist() == [False, False, True, True, True]
 
 
 @pytest.mark.parametrize("scope", ["layerwise", "global"])
 def test_a_level_that_rounds_to_the_one_before_removes_nothing(scope: Scope) -> None:
     of = layers(2)  # 2, 1.6, 1.28, 1.02 -> 2, 2, 1, 1
-    first = prune(drawn(of, 1), dense(of), layers=of, level=1, scope=scope, score=magnitude)
-    second = prune(drawn(of, 2), first, layers=of, level=2, scope=scope, score=magnitude)
-    third = prune(drawn(of, 3), second, layers=of, level=3, scope=scope, score=magnitude)
+    first = ranked(drawn(of, 1), dense(of), layers=of, level=1, scope=scope)
+    second = ranked(drawn(of, 2), first, layers=of, level=2, scope=scope)
+    third = ranked(drawn(of, 3), second, layers=of, level=3, scope=scope)
     assert [mask.kept for mask in (first, second, third)] == [2, 1, 1]
     assert third == second
 
 
 def test_one_round_to_the_density_of_a_level_keeps_that_levels_count() -> None:
-    mask = prune(drawn(LENET, 0), dense(LENET), layers=LENET, level=15, scope="layerwise", score=magnitude)
+    mask = ranked(drawn(LENET, 0), dense(LENET), layers=LENET, level=15, scope="layerwise")
     assert [int(tensor.sum()) for tensor in mask.values()] == [8_275, 1_056, 206]
 
 
@@ -163,13 +168,13 @@ def test_a_level_that_would_empty_a_layer_is_refused(
     weights = drawn(of, 0)
     weights["fc1.weight"] = torch.zeros(sizes[0])
     with pytest.raises(LayerCollapse, match=f"{message}\nAsk for fewer levels, a smaller rate"):
-        prune(weights, dense(of), layers=of, level=level, scope=scope, score=magnitude)
+        ranked(weights, dense(of), layers=of, level=level, scope=scope)
 
 
 def test_weights_that_are_not_prunable_are_neither_ranked_nor_masked() -> None:
     of = layers(5)
     weights = {"fc1.weight": torch.arange(1.0, 6.0), "fc1.bias": torch.zeros(5)}
-    assert list(prune(weights, dense(of), layers=of, level=1, scope="global", score=magnitude)) == ["fc1.weight"]
+    assert list(ranked(weights, dense(of), layers=of, level=1, scope="global")) == ["fc1.weight"]
 
 
 def residual() -> nn.Module:
@@ -233,6 +238,6 @@ def test_a_network_without_kernels_is_refused() -> None:
 
 
 def test_an_unknown_score_is_told_with_the_nearest() -> None:
-    assert named_score("magnitude") is scores()["magnitude"]
+    assert named_score("magnitude").function is scores()["magnitude"]
     with pytest.raises(UnknownName, match=r"unknown score 'magnitud'. Did you mean 'magnitude'\?"):
         named_score("magnitud")

@@ -10,7 +10,7 @@ import torch
 from winnow.course import course, timeline
 from winnow.experiments import imp
 from winnow.models import build
-from winnow.pruning import Mask, prunable_layers, prune
+from winnow.pruning import Context, Mask, prunable_layers, prune
 from winnow.pruning.prune import kept_weights
 from winnow.pruning.scores import named_score
 from winnow.recipe import Optimizer, Pruning, Rates, Recipe
@@ -132,7 +132,9 @@ def test_ten_rounds_of_the_papers_resnet_18_leave_exactly_the_weights_of_the_for
     for level in range(1, 11):
         weights = {name: torch.randn(layer.shape, generator=stream) for name, layer in layers.items()}
         score = named_score(recipe.prune.score)
-        mask = prune(weights, mask, layers=layers, level=level, scope=recipe.prune.scope, score=score)
+        mask = prune(
+            Context.of_weights(weights, mask), layers=layers, level=level, scope=recipe.prune.scope, score=score
+        )
         assert sum(int(kept.sum()) for kept in mask.values()) == round(267_696 * 0.8**level)
 
 

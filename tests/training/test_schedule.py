@@ -72,22 +72,20 @@ COSINE = replace(CONSTANT, decay="cosine", final=0.0, length=1_000, warmup=200)
 @pytest.mark.parametrize(
     "updates, rates",
     [
-        (LINEAR, {0: 0.1, 1: 0.0999, 500: 0.05, 999: 0.0001, 1_000: 0.0}),
-        (replace(LINEAR, warmup=200), {0: 0.0005, 199: 0.1, 200: 0.1, 600: 0.05, 999: 0.1 / 800, 1_000: 0.0}),
+        (LINEAR, {0: 0.1, 1: 0.0999, 500: 0.05, 999: 0.0001, 1_000: 0.0001, 5_000: 0.0001}),
+        (replace(LINEAR, warmup=200), {0: 0.0005, 199: 0.1, 200: 0.1, 600: 0.05, 999: 0.1 / 800}),
         # Frankle et al. 2020 (arXiv 1912.05671): 0.03 to 0.005 over 171 epochs, and 0.66 to 6.6e-5 over 150
         (
             INCEPTION_V3,
-            {0: 0.03, 1: 0.03 - 0.025 / 213_921, 57 * EPOCH: 0.03 - 0.025 / 3, 213_920: 0.005 + 0.025 / 213_921,
-             213_921: 0.005},
+            {0: 0.03, 1: 0.03 - 0.025 / 213_921, 57 * EPOCH: 0.03 - 0.025 / 3, 213_920: 0.005 + 0.025 / 213_921},
         ),
         (
             SQUEEZENET,
-            {0: 0.66, 1: 0.66 * 10 ** (-4 / 187_650), 75 * EPOCH: 0.0066, 187_649: 6.6e-5 * 10 ** (4 / 187_650),
-             187_650: 6.6e-5},
+            {0: 0.66, 1: 0.66 * 10 ** (-4 / 187_650), 75 * EPOCH: 0.0066, 187_649: 6.6e-5 * 10 ** (4 / 187_650)},
         ),
         (replace(SQUEEZENET, length=4), {0: 0.66, 1: 0.066, 2: 0.0066, 3: 0.00066}),
         (COSINE, {0: 0.0005, 199: 0.1, 200: 0.1, 400: 0.05 * (1 + 0.5**0.5), 600: 0.05, 800: 0.05 * (1 - 0.5**0.5)}),
-        (replace(COSINE, final=0.02), {200: 0.1, 600: 0.06, 1_000: 0.02}),
+        (replace(COSINE, final=0.02), {200: 0.1, 600: 0.06, 1_000: 0.02 + 0.04 * (1 + math.cos(math.pi * 799 / 800))}),
         (replace(LINEAR, length=1), {0: 0.1}),
     ],
 )  # fmt: skip
@@ -110,15 +108,15 @@ def smooth(decay: Any, rate: float, ratio: float, warmup: int, rest: int) -> Upd
 
 
 @given(**SMOOTH)
-def test_the_rate_falls_from_the_whole_rate_after_warmup_to_final_where_training_ends(**drawn: Any) -> None:
+def test_the_rate_falls_from_the_whole_rate_after_warmup_to_one_step_before_final_and_stays_there(**drawn: Any) -> None:
     updates = smooth(**drawn)
     assert updates.final is not None and updates.length is not None
     rates = [learning_rate(updates, iteration) for iteration in range(updates.length + 1)]
     falling = rates[updates.warmup :]
-    assert rates[updates.warmup] == updates.learning_rate  # exactly, and so is the end
-    assert rates[updates.length] == updates.final
+    assert rates[updates.warmup] == updates.learning_rate  # exactly
+    assert rates[updates.length] == rates[updates.length - 1]  # a training that goes on keeps the last rate
     assert all(later <= earlier * (1 + 1e-12) for earlier, later in pairwise(falling))
-    assert all(rate > updates.final for rate in falling[:-1])  # the last iteration is one step before it
+    assert all(rate > updates.final for rate in falling)  # the last iteration is one step before it
     if updates.warmup:
         assert rates[updates.warmup - 1] == updates.learning_rate
         assert all(later > earlier for earlier, later in pairwise(rates[: updates.warmup]))
@@ -158,4 +156,5 @@ def test_a_recipes_epochs_of_warmup_and_training_become_the_schedules_iterations
     updates = course(recipe).updates
     length = timeline(recipe).length
     assert (updates.length, updates.warmup) == (length, 16)
-    assert [learning_rate(updates, iteration) for iteration in (0, 15, 16, length)] == [0.03 / 16, 0.03, 0.03, 0.005]
+    assert [learning_rate(updates, iteration) for iteration in (0, 15, 16)] == [0.03 / 16, 0.03, 0.03]
+    assert learning_rate(updates, length - 1) == pytest.approx(0.005 + 0.025 / (length - 16))

@@ -62,7 +62,7 @@ class WithExecution(WithRecipe):
 
 @_REGISTRY.primitive_rule
 def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """How an amount of training is written on the command line; or a word such as "auto" that may stand in its place."""
+    """How an amount of training is written on the command line, or a word such as "auto" that may stand for one."""
     instead = [word for choice in get_args(kind.type) if get_origin(choice) is Literal for word in get_args(choice)]
     if kind.type is not Amount and not (Amount in get_args(kind.type) and instead):
         return None

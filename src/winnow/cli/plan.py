@@ -120,8 +120,8 @@ def _lines_table(found: Estimate) -> Table:
 def _steps_table(experiment: Experiment, found: Estimate, store: Store) -> Table:
     labels = experiment.labels()
     table = Table(box=None, pad_edge=False)
-    for column in ("key", "kind", "stored?", "step"):
-        table.add_column(column, no_wrap=True)
+    for column, width in {"key": 16, "kind": 5, "stored?": 10, "step": None}.items():
+        table.add_column(column, no_wrap=True, min_width=width)
     others = {"init": "weights drawn for a control", "train": "trained to rank its weights"}
     for step in experiment.steps():
         label = labels.get(step, others.get(step.kind, ""))

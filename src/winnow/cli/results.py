@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import tyro
 from rich.console import Console
 
+from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
 from winnow.errors import RecipeError, StoreError
 
@@ -44,7 +45,7 @@ def main(words: Sequence[str]) -> int:
         raise RecipeError("Parquet is not for a terminal: name a file with --out results.parquet.")
     from winnow.cli.tables import levels_table, verdict
     from winnow.experiments import imp
-    from winnow.results import collect, to_csv, to_json, write_parquet
+    from winnow.results import Results, collect, to_csv, to_json, write_parquet
     from winnow.store import Store
     from winnow.store.experiments import identity, recorded
     from winnow.store.files import write_file
@@ -54,7 +55,14 @@ def main(words: Sequence[str]) -> int:
     if not recipes:
         which = f" of recipe '{options.recipe}'" if options.recipe else ""
         raise StoreError(f"the store {store.root} holds no experiment{which}. `winnow run` makes one.")
-    found = [collect(imp(recipe), store, identity=identity(recipe)) for recipe in recipes]
+    found: list[Results] = []
+    for recipe in recipes:
+        try:
+            found.append(collect(imp(recipe), store, identity=identity(recipe)))
+        except RecipeError as problem:  # such as code of the user's own that is no longer there
+            say(f"experiment {recipe.name} ({identity(recipe)}) cannot be followed: {problem}")
+    if not found:
+        return 1
     if options.format == "table":
         text = io.StringIO()
         console = Console(highlight=False, file=None if options.out is None else text)

@@ -7,6 +7,8 @@ import math
 from rich.table import Table
 
 from winnow.experiments.experiment import TICKET
+from winnow.experiments.words import pruned, start
+from winnow.recipe import Retrain
 from winnow.results import Level, Results, Spread
 
 
@@ -15,8 +17,10 @@ def levels_table(results: Results) -> Table:
     recipe = results.experiment.recipe
     where = "at the end" if recipe.matching.at == "end" else "at early stopping"
     replicates = f"{recipe.replicates} replicate{'s' if recipe.replicates > 1 else ''}"
+    ways = ", ".join(filter(None, (pruned(recipe), start(recipe) if recipe.retrain != Retrain() else "")))
+    title = f"{recipe.name} ({results.identity}): {recipe.matching.on} accuracy {where}, {replicates}"
     table = Table(
-        title=f"{recipe.name} ({results.identity}): {recipe.matching.on} accuracy {where}, {replicates}",
+        title=f"{title}; {ways}" if ways else title,
         title_justify="left",
         box=None,
         pad_edge=False,

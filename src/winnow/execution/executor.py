@@ -12,8 +12,8 @@ from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
-from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.masking import drawn_mask, pruned
+from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
@@ -238,7 +238,9 @@ class Executor:
             self.store.put_state(step, initial_state(step, self.store), Content.FULL, making=Making())
         elif isinstance(step, Prune | Draw):
             try:
-                mask = pruned(step, self.store, self.device) if isinstance(step, Prune) else drawn_mask(step, self.store)
+                mask = (
+                    pruned(step, self.store, self.device) if isinstance(step, Prune) else drawn_mask(step, self.store)
+                )
             except LayerCollapse as collapse:
                 self.store.put_failure(step, Failure("LayerCollapse", str(collapse)), making=Making())
                 self.reporter.failed(step, str(collapse))

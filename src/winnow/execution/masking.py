@@ -72,9 +72,10 @@ def some_examples(
     train = splits(examples, device).train
     labels = train.labels_at(torch.arange(len(train))).cpu()
     order = torch.randperm(len(train), generator=stream)
-    groups = [order[labels[order] == label] for label in labels.unique()] if per_class else [order]
-    if min(len(group) for group in groups) < count:
-        least = min(len(group) for group in groups)
+    classes = range(int(labels.max()) + 1)
+    groups = [order[labels[order] == label] for label in classes] if per_class else [order]
+    least = min(len(group) for group in groups)
+    if least < count:
         raise RecipeError(
             f"the score asks for {count} training examples{' of each class' * per_class}, and {examples.name} has "
             f"{'a class with ' * per_class}only {least}.\nHold fewer out (data.validation), or choose another score."

@@ -70,9 +70,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
             code=score.code,
             untrained=dense.course if isinstance(ranked, Init) else None,
         )
-        ticket = retrained(
-            recipe, where, dense=dense, point=point, before=before if is_iterative else dense, mask=mask
-        )
+        ticket = retrained(recipe, where, dense=dense, point=point, before=before if is_iterative else dense, mask=mask)
         before = ticket
         if recipe.prune.train_levels is None or level in recipe.prune.train_levels:
             yield Row(control=TICKET, replicate=init.replicate, level=level, trained=ticket)

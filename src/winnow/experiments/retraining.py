@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from winnow.course import Timeline, timeline
+from winnow.course import Timeline
 from winnow.errors import RecipeError
 from winnow.recipe import Recipe, Retrain
 from winnow.steps import Init, Prune, Train
@@ -38,7 +38,7 @@ def switches(retrain: Retrain, amounts: Timeline) -> Switches:
     which on the last learning rate stays and data orders are new. `rest` is T less the start; from T on, T - k, so
     that ways are compared at equal length (RWD, §3).
     """
-    weights, schedule = _both(retrain)
+    weights, schedule = way(retrain)
     start = {"k": amounts.rewind, "end": amounts.length, "init": 0}[schedule]
     if retrain.length == "rest":
         length = amounts.length - (amounts.rewind if schedule == "end" else start)
@@ -57,9 +57,7 @@ def retrained(
     assert isinstance(init, Init)
     origin = {"k": point, "end": before, "init": init}[where.weights]
     is_fresh = recipe.optimizer.at_rewind == "fresh" and isinstance(origin, Train)
-    return replace(
-        dense, origin=origin, mask=mask, start=where.start, stop=where.stop, fresh_optimizer=is_fresh
-    )
+    return replace(dense, origin=origin, mask=mask, start=where.start, stop=where.stop, fresh_optimizer=is_fresh)
 
 
 def ranked_at(recipe: Recipe, amounts: Timeline, where: Switches) -> int:
@@ -86,20 +84,7 @@ def ranked_at(recipe: Recipe, amounts: Timeline, where: Switches) -> int:
     return p
 
 
-def start_in_words(recipe: Recipe) -> str:
-    """Where tickets start from, for titles."""
-    amounts = timeline(recipe)
-    where = switches(recipe.retrain, amounts)
-    k = "from initialization" if amounts.rewind == 0 else f"rewound to {recipe.rewind}"
-    if recipe.retrain == Retrain():
-        return k
-    way = next((name for name, way in WAYS.items() if way == _both(recipe.retrain)), None)
-    names = {"k": k, "end": "going on from the training before", "init": "from initialization"}
-    return way.replace("-", " ").replace("lr ", "learning-rate ") if way else (
-        f"{names[where.weights]}, schedule from iteration {where.start}"
-    )
-
-
-def _both(retrain: Retrain) -> tuple[Where, Where]:
+def way(retrain: Retrain) -> tuple[Where, Where]:
+    """Where weights are reset to, and where the schedule is: as named, or as said for itself."""
     weights, schedule = WAYS[retrain.how]
     return retrain.weights or weights, retrain.schedule or schedule

@@ -12,8 +12,8 @@ from winnow.experiments.experiment import TICKET, Experiment, Keep
 from winnow.experiments.imp import imp
 from winnow.models import build
 from winnow.pruning import prunable_layers
-from winnow.pruning.prune import kept_weights
-from winnow.recipe import Recipe
+from winnow.pruning.granularity import kept_at
+from winnow.recipe import Recipe, Retrain
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.timeline import Amount
 
@@ -163,8 +163,14 @@ def places(recipe: Recipe, at: Sequence[Amount], level: int) -> tuple[list[Place
     """
     found: list[Place] = []
     experiments: dict[int, Experiment] = {}
+    if recipe.retrain != Retrain():
+        raise RecipeError(
+            "a study looks at what trainings from W_k come to, so its tickets are rewound to k, and retrain asks for "
+            "another way.\nLeave retrain out."
+        )
     for written in at:
-        rewound = recipe.edited({"rewind": str(written), "levels": max(level, 1), "control": []})
+        down_to = {"levels": max(level, 1), "prune.train_levels": None}
+        rewound = recipe.edited({"rewind": str(written), "control": [], **down_to})
         k = timeline(rewound).rewind
         if k in experiments:
             raise RecipeError(f"{written} is iteration {k}, which is asked for twice. Leave one of the two out.")
@@ -189,7 +195,7 @@ def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
     layers = prunable_layers(build(shared.name, shared.shape, shared.classes), recipe.prune.rate, recipe.prune.exclude)
     size = sum(layer.size for layer in layers.values())
     densities = {
-        level: sum(kept_weights(layer.size, layer.rate, level) for layer in layers.values()) / size
+        level: sum(kept_at(layer, level, recipe.prune.granularity) for layer in layers.values()) / size
         for level in range(1, _DEEPEST + 1)
     }
     level = min(densities, key=lambda level: abs(densities[level] - density))

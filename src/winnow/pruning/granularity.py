@@ -13,6 +13,7 @@ from winnow.pattern import UNIT, WEIGHT, Pattern
 from winnow.pruning.layers import Layer
 from winnow.pruning.selection import keep_largest, keep_most_of_groups
 
+
 def kept_weights(size: int, rate: Fraction, level: int) -> int:
     """How many of `size` weights, or units, remain at a level: size * (1 - rate) ** level, to the nearest one.
 
@@ -70,8 +71,7 @@ def keep_pattern(scores: Tensor, alive: Tensor, pattern: Pattern) -> Tensor:
     channels at one place of the kernel. Source: Mishra et al. 2021 (arXiv 2104.08378), §3.
     """
     short = -scores.shape[1] % pattern.m
-    by_inputs = F.pad(scores.movedim(1, -1), (0, short)).unflatten(-1, (-1, pattern.m))  # (..., groups, m)
-    is_alive = F.pad(alive.movedim(1, -1), (0, short)).unflatten(-1, (-1, pattern.m))
+    by_inputs = F.pad(scores.movedim(1, -1), (0, short))  # (outputs, ..., inputs and what is short)
+    is_alive = F.pad(alive.movedim(1, -1), (0, short))  # what is short is not alive, and so never kept
     kept = keep_most_of_groups(by_inputs.reshape(-1, pattern.m), is_alive.reshape(-1, pattern.m), pattern.n)
-    flat = kept.view_as(by_inputs).flatten(-2)
-    return flat[..., : scores.shape[1]].movedim(-1, 1).contiguous()
+    return kept.view_as(is_alive)[..., : scores.shape[1]].movedim(-1, 1).contiguous()

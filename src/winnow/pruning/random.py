@@ -54,8 +54,10 @@ def _shuffled_rows(kept: Tensor, generator: Generator) -> Tensor:
 
 
 def _global(mask: Mask, generator: Generator) -> Mask:
-    """As many weights in the whole network, each as likely as any other, so that every layer's density is about the
-    same. Source: random pruning of PAI (arXiv 2009.08576), §3."""
+    """As many weights in the whole network, each as likely as any other: every layer's density is about the same.
+
+    Source: random pruning of PAI (arXiv 2009.08576), §3.
+    """
     flat = torch.zeros(mask.size, dtype=torch.bool)
     flat[torch.randperm(mask.size, generator=generator)[: mask.kept]] = True
     parts = torch.split(flat, [kept.numel() for kept in mask.values()])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winnow.experiments.experiment import TICKET
-from winnow.experiments.retraining import start_in_words
+from winnow.experiments.words import pruned, start
 from winnow.results import Level, Results, Spread
 from winnow.store.files import storing
 from winnow.store.manifest import winnow_version
@@ -77,7 +77,7 @@ def _figure(results: Results) -> Figure:
     for axes in (accuracy, early_stop):
         _density_axis(axes, results)
     recipe = results.experiment.recipe
-    rewind = start_in_words(recipe)
+    rewind = ", ".join(filter(None, (start(recipe), pruned(recipe))))
     replicates = f"{recipe.replicates} replicates (bars: least to most)" if recipe.replicates > 1 else "1 replicate"
     figure.suptitle(f"{recipe.name}: tickets {rewind}, {replicates}", fontsize=10)
     handles, labels = accuracy.get_legend_handles_labels()
