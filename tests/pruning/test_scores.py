@@ -110,7 +110,7 @@ def test_snip_and_gradient_x_weight_are_the_size_of_the_weight_times_the_losss_s
     slopes = by_differences(of, lambda weights: loss(of, weights).item())
     GIVEN.clear()
     found = scores()[name](of)
-    assert GIVEN == [asked]  # ten of each class; or a batch
+    assert [asked] == GIVEN  # ten of each class; or a batch
     assert_close(found, {layer: (of.weights[layer] * slope).abs() for layer, slope in slopes.items()})
 
 
