@@ -38,9 +38,17 @@ def curve(end: float) -> Curve:
     )
 
 
-def results_of(accuracies: Accuracies, **matching: object) -> Results:
+def results_of(
+    accuracies: Accuracies,
+    *,
+    control: Sequence[str] = ("reinit",),
+    prune: Mapping[str, object] | None = None,
+    **matching: object,
+) -> Results:
     replicates = len(accuracies[DENSE]) if DENSE in accuracies else 1
-    edits = {"levels": 3, "replicates": replicates, **{f"matching.{name}": value for name, value in matching.items()}}
+    edits = {"levels": 3, "replicates": replicates, "control": list(control)}
+    edits |= {f"matching.{name}": value for name, value in matching.items()}
+    edits |= {f"prune.{name}": value for name, value in (prune or {}).items()}
     experiment = imp(read("digits").edited(edits))
     trainings: list[Training] = []
     for row in experiment.rows:

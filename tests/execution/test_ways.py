@@ -15,6 +15,7 @@ from winnow import data
 from winnow.errors import RecipeError
 from winnow.execution import masking
 from winnow.execution.lanes import batches, lanes
+from winnow.execution.run import run as winnow_run
 from winnow.execution.training import initial_state, starting_state
 from winnow.experiments import controls, imp
 from winnow.models import build
@@ -330,3 +331,17 @@ def test_a_ticket_in_a_form_that_hardware_runs_fast_trains_in_it(
             assert int(weight.any(1).sum()) == int(8 * 0.8**level + 0.5)
         else:
             assert ((weight.view(8, -1, 4) != 0).sum(2) == 2).all()
+
+
+def test_networks_whose_weights_go_on_are_no_tickets_and_those_from_scratch_are_tickets_of_w_0(tmp_path: Path) -> None:
+    edits = {"replicates": 1, "levels": 1}
+    found = winnow_run(RECIPE.edited({**edits, "retrain.how": "lr-rewinding"}), store=tmp_path, device="cpu")
+    with pytest.raises(RecipeError, match=r"with retrain \(learning rate rewound to 6it\), weights go on .*\nTickets"):
+        found.ticket(1)
+    assert found.mask(1).kept == 410 + 72
+    scratch = winnow_run(RECIPE.edited({**edits, "retrain.how": "scratch"}), store=tmp_path, device="cpu")
+    written = scratch.ticket(1)
+    init = ticket(scratch.experiment, 0).origin
+    assert isinstance(init, Init)
+    assert written.provenance["k"] == 0
+    assert torch.equal(written.state["fc1.weight"], initial_state(init, Store(tmp_path)).values()["fc1.weight"])

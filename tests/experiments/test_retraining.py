@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ def tickets(recipe: Recipe) -> list[Train]:
 
 def origin_of(experiment: Experiment, ticket: Train, before: Train) -> str:
     """Which weights a ticket starts with."""
-    point, dense = experiment.rewind_points[0], experiment.rows[0].trained
+    dense = experiment.rows[0].trained
+    point = replace(dense, stop=30)
     [found] = [
         name for name, step in {"k": point, "end": before, "init": dense.origin}.items() if step == ticket.origin
     ]
@@ -56,6 +58,7 @@ def test_the_three_switches_are_where_weights_come_from_where_the_schedule_start
     before = dense
     for level, ticket in enumerate(pruned, start=1):
         assert origin_of(experiment, ticket, before) == weights
+        assert (ticket.origin == experiment.rewind_points[0]) == (weights != "end")
         assert (ticket.start, ticket.stop) == span
         assert isinstance(ticket.mask, Prune)
         assert (ticket.mask.trained, ticket.mask.level) == (before, level)  # iterative, whatever the way

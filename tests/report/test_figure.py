@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,10 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
+from winnow.experiments import controls
 from winnow.experiments.experiment import TICKET
 from winnow.report.figure import draw
-from winnow.results import Results
+from winnow.results import Results, Training
 
 from ..test_results import DENSE, results_of
 
@@ -28,13 +31,25 @@ def results() -> Results:
     )
 
 
+Drawn = Callable[[Results], Figure]
+
+
 @pytest.fixture
-def drawn(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Figure:
-    """The figure as matplotlib holds it when it is saved."""
+def figure_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
+    """Gives the figure as matplotlib holds it when it is saved."""
     saved: list[Figure] = []
     monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **named: saved.append(figure))
-    draw(results, tmp_path)
-    return saved[0]
+
+    def figure_of(results: Results) -> Figure:
+        draw(results, tmp_path)
+        return saved[-1]
+
+    return figure_of
+
+
+@pytest.fixture
+def drawn(results: Results, figure_of: Drawn) -> Figure:
+    return figure_of(results)
 
 
 def test_the_same_results_give_the_same_svg_whatever_matplotlib_is_set_to(results: Results, tmp_path: Path) -> None:
@@ -101,3 +116,29 @@ def test_a_figure_is_drawn_again_only_when_the_results_are_others(results: Resul
     before = svg.read_bytes()
     draw(results_of({DENSE: [0.90, 0.91, 0.92], (TICKET, 1): [0.5, 0.6, 0.7]}), tmp_path)
     assert svg.read_bytes() != before
+
+
+def test_nine_curves_are_told_apart_and_the_dense_network_trained_longer_stands_beside_its_level(
+    figure_of: Drawn,
+) -> None:
+    names = [TICKET, *controls()]
+    accuracies = {(name, level): [0.9, 0.8] for name in names for level in (1, 2)} | {DENSE: [0.91, 0.92]}
+    found = results_of(accuracies, control=["all"])
+    found = replace(found, trainings=tuple(_whole_if_longer(training) for training in found.trainings))
+    drawn = figure_of(found)
+    assert set(curves(drawn, 0)) == {"tickets", *controls()}
+    lines = [container[0] for container in curves(drawn, 0).values()]
+    assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == len(names)
+    assert list(curves(drawn, 0)["dense-longer"][0].get_xdata()) == pytest.approx([80.0, 64.0])
+    assert len(drawn.legends[0].get_texts()) == len(names) + 1
+
+
+def _whole_if_longer(training: Training) -> Training:
+    return replace(training, density=1.0) if training.row.control == "dense-longer" else training
+
+
+def test_levels_that_were_not_trained_to_the_end_are_not_drawn(figure_of: Drawn) -> None:
+    accuracies = {(TICKET, level): [0.9, 0.8] for level in (1, 2, 3)} | {DENSE: [0.91, 0.92]}
+    found = results_of(accuracies, prune={"at": "300it", "train_levels": [1, 3]})
+    assert [level.cut for level in found.levels] == [None, None, 300, None]
+    assert list(curves(figure_of(found), 0)["tickets"][0].get_xdata()) == pytest.approx([100, 80, 51.2])

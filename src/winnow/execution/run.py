@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import torch
 
+from winnow.course import timeline
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
 from winnow.execution.onset import Onset, find_onset
@@ -17,6 +18,8 @@ from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
+from winnow.experiments.retraining import switches
+from winnow.experiments.words import start
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import read, to_toml
@@ -64,7 +67,17 @@ class Run:
         return initial_state(point, self.store) if isinstance(point, Init) else self.store.state(point)
 
     def ticket(self, level: int | None = None, replicate: int = 0) -> Ticket:
-        """A level's ticket; without a level, that of the smallest matching one."""
+        """A level's ticket; without a level, that of the smallest matching one.
+
+        Raises RecipeError where there is none, and where the recipe retrains without rewinding weights: what it finds
+        are sparse networks, not tickets, which train from a rewind point.
+        """
+        where = switches(self.recipe.retrain, timeline(self.recipe))
+        if where.weights == "end":
+            raise RecipeError(
+                f"with retrain ({start(self.recipe)}), weights go on from the training before, so no level has a "
+                f"rewind point that it trains from.\nTickets come of weight rewinding."
+            )
         if level is None:
             smallest = self.results.smallest_matching
             if smallest is None:

@@ -49,7 +49,7 @@ class Experiment:
     """In the order in which they are trained: level by level."""
 
     rewind_points: Mapping[int, Init | Train]
-    """By replicate: the training state at iteration k that tickets restart from."""
+    """By replicate: the training state at iteration k that tickets restart from; W_0 where they do so from there."""
 
     def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
         """The steps whose results are wanted and how much of each is kept: masks and rewind points always, in full."""

@@ -42,9 +42,10 @@ def imp(recipe: Recipe) -> Experiment:
         noise = Noise(seed=recipe.seed, replicate=replicate)
         amounts = timeline(recipe)
         dense = Train(course=shared, origin=init, noise=noise, stop=amounts.length, deterministic=recipe.deterministic)
-        rewind_points[replicate] = replace(dense, stop=amounts.rewind) if amounts.rewind else init
+        point = replace(dense, stop=amounts.rewind) if amounts.rewind else init
+        rewind_points[replicate] = init if switches(recipe.retrain, amounts).weights == "init" else point
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
-        rows += _levels(recipe, dense, init, rewind_points[replicate])
+        rows += _levels(recipe, dense, init, point)
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)
 

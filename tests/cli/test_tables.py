@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from winnow.cli.tables import levels_table
+from winnow.experiments import controls
+from winnow.experiments.experiment import TICKET
+from winnow.results import Results
+
+from ..test_results import DENSE, results_of
+
+
+def shown(results: Results) -> list[str]:
+    out = io.StringIO()
+    Console(file=out, width=80).print(levels_table(results))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+def test_every_control_fits_into_80_columns() -> None:
+    accuracies = {(name, level): [0.987, 0.899] for name in (TICKET, *controls()) for level in (1, 2)}
+    lines = shown(results_of(accuracies | {DENSE: [0.91, 0.92]}, control=["all"]))
+    assert not any("…" in line for line in lines)
+    assert [line.split()[0] for line in lines[2:] if line] == [
+        "dense", *(name for name in ("ticket", *controls()) for _ in (1, 2)),
+    ]  # fmt: skip
+
+
+def test_a_level_that_was_trained_to_rank_its_weights_alone_says_how_far() -> None:
+    accuracies = {(TICKET, level): [0.9, 0.9] for level in (1, 2, 3)} | {DENSE: [0.91, 0.92]}
+    lines = shown(results_of(accuracies, prune={"at": "300it", "train_levels": [1, 3]}))
+    endings = {line.split()[1]: line.split()[-1] for line in lines if line.startswith("ticket")}
+    assert endings == {"1": "no", "2": "300it", "3": "no"}
+    assert "pruned at 300it" in " ".join(lines[:2])
+    assert any(line.endswith("to 300it") for line in lines)
+
+
+def test_a_table_says_how_its_tickets_were_made_where_that_is_not_as_usual() -> None:
+    accuracies = {(TICKET, 1): [0.9, 0.9]} | {DENSE: [0.91, 0.92]}
+    usual = " ".join(shown(results_of(accuracies))[:1])
+    assert usual.endswith("test accuracy at the end, 2 replicates")
+    other = " ".join(shown(results_of(accuracies, prune={"score": "movement"}))[:2])
+    assert "2 replicates; pruned by movement" in other
