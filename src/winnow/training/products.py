@@ -1,9 +1,9 @@
 """Matrix products by the faster of the libraries that PyTorch brings along.
 
-On a CPU `torch.mm` goes to MKL, which leaves half of some processors unused: benchmarks/products.py sees oneDNN multiply
-float32 matrices twice as fast on an AMD processor with AVX-512. PyTorch reaches oneDNN through the operator behind its
-own fused linear layers, which computes the same product. One that is small, of another type, or elsewhere stays
-with `torch.mm`.
+On a CPU `torch.mm` goes to MKL, which leaves half of some processors unused: benchmarks/products.py sees oneDNN
+multiply float32 matrices twice as fast on an AMD processor with AVX-512. PyTorch reaches oneDNN through the operator
+behind its own fused linear layers, which computes the same product. One that is small, of another type, or elsewhere
+stays with `torch.mm`.
 """
 
 from __future__ import annotations
