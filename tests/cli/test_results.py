@@ -61,7 +61,7 @@ def test_asking_for_results_makes_no_store(winnow: Winnow, tmp_path: Path) -> No
 def test_an_experiment_that_cannot_be_followed_is_told_and_left_out(
     winnow: Winnow, finished: Path, tmp_path: Path
 ) -> None:
-    store = tmp_path / "store"
+    store = tmp_path / "copy"
     shutil.copytree(finished, store)
     (store / "experiments" / "a-broken.toml").write_text('name = "broken"\nlevles = 3\n')
     said = winnow("results", "--store", store)
