@@ -44,7 +44,10 @@ def test_the_page_on_scores_of_ones_own_does_what_it_says(
     Path("my_scores.py").unlink()  # which is loaded already, as another process would not find it
     monkeypatch.chdir(tmp_path / "store")
     assert main(["results", "--store", "."]) == 1
-    assert "digits" in (told := capsys.readouterr().err) and "cannot be followed: field prune.score" in told
+    assert (
+        "digits" in (told := capsys.readouterr().err)
+        and "cannot be followed, and is left out: field prune.score" in told
+    )
 
 
 def test_the_page_on_scores_of_ones_own_lists_what_there_is_to_look_at() -> None:

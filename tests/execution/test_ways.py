@@ -345,3 +345,17 @@ def test_networks_whose_weights_go_on_are_no_tickets_and_those_from_scratch_are_
     assert isinstance(init, Init)
     assert written.provenance["k"] == 0
     assert torch.equal(written.state["fc1.weight"], initial_state(init, Store(tmp_path)).values()["fc1.weight"])
+
+
+@pytest.mark.parametrize("score", ["snip", "grasp"])
+def test_a_score_in_training_mode_draws_dropout_from_a_stream_of_its_own(tmp_path: Path, score: str) -> None:
+    edits = {"replicates": 1, "levels": 1, "rewind": "0it", "model.name": "tiny-drop-8"}
+    recipe = RECIPE.edited({**edits, "prune.score": score, "prune.at": "rewind", "prune.rounds": "one-shot"})
+    step = ticket(imp(recipe), 1).mask
+    assert isinstance(step, Prune)
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    first = masking.pruned(step, Store(tmp_path), torch.device("cpu"))
+    assert torch.equal(torch.get_rng_state(), before)
+    torch.manual_seed(2)
+    assert masking.pruned(step, Store(tmp_path), torch.device("cpu")) == first

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 from torch import Tensor
 
-from winnow.course import Examples
+from winnow.course import Examples, Noise
 from winnow.errors import RecipeError
-from winnow.execution.examples import splits
+from winnow.execution.examples import splits, trial_inputs
 from winnow.execution.training import initial_state, starting_state
 from winnow.models import build
 from winnow.pruning import Context, Mask, prunable_layers, prune
@@ -17,6 +19,7 @@ from winnow.pruning.scores import named_score
 from winnow.seeds import generator
 from winnow.steps import Draw, Prune, Train
 from winnow.store import Store
+from winnow.training import LaneRandomness, draws
 
 
 def drawn_mask(step: Draw, store: Store) -> Mask:
@@ -42,6 +45,10 @@ def pruned(step: Prune, store: Store, device: torch.device) -> Mask:
         stream = generator(init.seed, init.replicate, "mask", 0, 0)
         return some_examples(step.course.examples, count, device, stream, per_class=per_class)
 
+    def randomness() -> LaneRandomness:
+        own = Noise(seed=init.seed, replicate=init.replicate)
+        return LaneRandomness([own], device).at(-1 - step.level, only=0)  # trainings draw at iterations from 0 on
+
     context = Context(
         values=on_device(starting_state(step.trained, store).values()),
         initial=on_device(initial_state(init, store).values()),
@@ -51,6 +58,7 @@ def pruned(step: Prune, store: Store, device: torch.device) -> Mask:
         batch=step.course.batch,
         shape=network.shape,
         generator=generator(init.seed, init.replicate, "mask", step.level, 2),
+        randomness=randomness if draws(module, trial_inputs(network)) else nullcontext,
     )
     return prune(
         context,

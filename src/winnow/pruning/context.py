@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,6 +53,9 @@ class Context:
 
     generator: Generator = field(default_factory=Generator)
     """Where a score that needs chance gets it: seeded by the recipe's seed, the replicate and the level."""
+
+    randomness: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Within what the network is called in training mode, so that dropout draws from a stream of its own."""
 
     @classmethod
     def of_weights(cls, weights: Mapping[str, Tensor], mask: Mask) -> Context:
@@ -102,7 +106,8 @@ class Context:
         buffers = {name for name, _ in self.network.named_buffers()}
         call = {name: value.clone() if name in buffers else value for name, value in call.items()}
         self.network.train(training)
-        outputs: Any = functional_call(self.network, call, (images,))
+        with self.randomness() if training else nullcontext():
+            outputs: Any = functional_call(self.network, call, (images,))
         return outputs
 
     def gradients(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
