@@ -16,7 +16,6 @@ from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
-from winnow.models import build
 from winnow.pruning import Mask, prunable_layers, prune
 from winnow.pruning.random import drawn
 from winnow.pruning.scores import named_score
@@ -189,7 +188,7 @@ class Executor:
         """The engine for a training, told once."""
         if step.course not in self._choices:
             network = step.course.network
-            module = build(network.name, network.shape, network.classes)
+            module = network.build()
             chosen = choose(
                 module,
                 self.device,
@@ -264,7 +263,7 @@ class Executor:
 
     def _pruned(self, step: Prune) -> Mask:
         network = step.trained.course.network
-        layers = prunable_layers(build(network.name, network.shape, network.classes), step.rate, step.exclude)
+        layers = prunable_layers(network.build(), step.rate, step.exclude, step.include or ())
         before = step.trained.mask
         weights = self.store.state(step.trained).values()
         return prune(

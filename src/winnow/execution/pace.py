@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import torch
 
-from winnow.course import Noise
-from winnow.data import Resident, entry
-from winnow.models import build, initialize
+from winnow.course import Course, Noise
+from winnow.data import Described, Resident, Table, described
+from winnow.data.table import InMemory
+from winnow.models import trained
 from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
@@ -60,7 +61,7 @@ def _is_alike(manifest: Manifest, step: Train) -> bool:
 def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> float:
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
-    network = build(course.network.name, course.network.shape, course.network.classes)
+    network = course.network.build(device)
     choice = choose(
         network,
         device,
@@ -71,22 +72,15 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     )
     lanes = max(1, min(lanes, choice.width))
     engine = choice.build(network, lanes, {}, course.precision)
-    names = [name for name, _ in network.named_parameters()]
+    names = trained(network)
     updates = optimizer(course.updates, exempt(course.updates, network, names))
 
-    stream = torch.Generator().manual_seed(0)
-    values = initialize(network, course.network.init, stream)
+    values = course.network.initial_values(0, 0)
     one = State.of_values(values, names).with_slots(updates.slots)
     state, masks = engine.enter(State.stacked([one] * lanes, device), {})
     count = max(_EXAMPLES, course.batch)
-    examples = Resident(
-        torch.randint(256, (count, *course.network.shape), generator=stream, dtype=torch.uint8),
-        torch.randint(course.network.classes, (count,), generator=stream),
-        mean=course.examples.mean,
-        std=course.examples.std,
-        scale=255,
-        device=device,
-    )
+    known = described(course.examples.place or course.examples.name)
+    examples = _synthetic(course, known, count, device)
     noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
     batches = Batches(examples, noises, course.batch, course.examples.augment)
 
@@ -104,11 +98,28 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
             clip=course.updates.clip,
         )
 
-    known = entry(course.examples.name)
     evaluations = (course.examples.validation + known.test) / count
     iteration = _seconds(train, device, at_least=3)
     evaluation = _seconds(lambda: evaluated(engine, state, {"test": examples}), device, at_least=1) * evaluations
     return (iteration + evaluation / course.evaluate) / lanes
+
+
+def _synthetic(course: Course, known: Described, count: int, device: torch.device) -> InMemory:
+    """Examples of the same kind and shape, with values that mean nothing."""
+    stream, shape, classes = torch.Generator().manual_seed(0), course.network.shape, course.network.classes
+    targets = {
+        "classes": lambda: torch.randint(classes, (count,), generator=stream),
+        "numbers": lambda: torch.randn((count, classes), generator=stream),
+        "tokens": lambda: torch.randint(classes, (count, *shape), generator=stream),
+    }[known.targets]()
+    if known.inputs == "images":
+        images = torch.randint(256, (count, *shape), generator=stream, dtype=torch.uint8)
+        return Resident(
+            images, targets, mean=course.examples.mean, std=course.examples.std, scale=255, device=device
+        )
+    if known.inputs == "tokens":
+        return Table(torch.randint(classes, (count, *shape), generator=stream), targets, device=device)
+    return Table(torch.randn((count, *shape), generator=stream), targets, device=device)
 
 
 def _seconds(action: Callable[[], object], device: torch.device, at_least: int) -> float:

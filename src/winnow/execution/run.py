@@ -17,6 +17,7 @@ from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
+from winnow.models import tied
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import read, to_toml
@@ -83,7 +84,10 @@ class Run:
             "mask": row.mask.key if row.mask else None,
             "winnow": winnow_version(),
         }
-        return Ticket(mask, point.values(), provenance)
+        state = point.values()
+        network = row.trained.course.network.build()
+        state |= {name: state[known].clone() for name, known in tied(network).items()}
+        return Ticket(mask, state, provenance)
 
     def _row(self, level: int, replicate: int) -> Row:
         for row in self.experiment.rows:

@@ -17,9 +17,8 @@ from winnow.execution.examples import splits
 from winnow.execution.lanes import Lane
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
-from winnow.models import build, initialize
+from winnow.models import trained
 from winnow.pruning import Mask
-from winnow.seeds import generator
 from winnow.steps import Content, Init, Train
 from winnow.store import Failure, Making, Store
 from winnow.training import (
@@ -131,7 +130,7 @@ class _Batch:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
         masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         network = self.course.network
-        module = build(network.name, network.shape, network.classes)
+        module = network.build(self.trainer.device)
         self.engine = self.trainer.choice.build(module, state.lanes, masks, self.course.precision)
         updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
@@ -242,10 +241,8 @@ def initial_state(step: Init, store: Store) -> State:
     """The state before training: the stored one, else drawn from the step's seed."""
     if store.has(step, Content.WEIGHTS):
         return store.state(step)
-    network = build(step.network.name, step.network.shape, step.network.classes)
-    stream = generator(step.seed, step.replicate, "init", step.sample)
-    values = initialize(network, step.network.init, stream)
-    return State.of_values(values, [name for name, _ in network.named_parameters()])
+    values = step.network.initial_values(step.seed, step.replicate, step.sample)
+    return State.of_values(values, trained(step.network.build()))
 
 
 def _stacked_masks(masks: Sequence[Mask | None], device: torch.device) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from winnow.course import course, timeline
 from winnow.experiments.controls import Place, named_control
 from winnow.experiments.experiment import TICKET, Experiment, Row
-from winnow.models import build
 from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score
 from winnow.recipe import Recipe
@@ -27,8 +26,8 @@ def imp(recipe: Recipe) -> Experiment:
     for name in recipe.control:
         named_control(name)
     named_score(recipe.prune.score)
-    network = build(shared.network.name, shared.network.shape, shared.network.classes)
-    prunable_layers(network, recipe.prune.rate, recipe.prune.exclude)
+    network = shared.network.build()
+    prunable_layers(network, recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
     exempt(shared.updates, network, ())
 
     rows: list[Row] = []
@@ -49,6 +48,7 @@ def imp(recipe: Recipe) -> Experiment:
                 scope=recipe.prune.scope,
                 score=recipe.prune.score,
                 exclude=recipe.prune.exclude,
+                include=recipe.prune.include or None,
             )
             is_fresh = recipe.optimizer.at_rewind == "fresh" and amounts.rewind > 0
             trained = replace(dense, origin=rewound, mask=mask, start=amounts.rewind, fresh_optimizer=is_fresh)
