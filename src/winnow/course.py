@@ -17,6 +17,7 @@ from winnow.data.augment import Augmentation
 from winnow.errors import RecipeError
 from winnow.models import build, draw_own, foreign, initialize
 from winnow.models.drawing import ready
+from winnow.models.foreign import is_fixed
 from winnow.models.initialize import Scheme
 from winnow.models.registry import Shape
 from winnow.recipe import Recipe
@@ -43,8 +44,21 @@ class Network:
         network = build(self.place or self.name, self.shape, self.classes)
         return network if device is None else ready(network, device)
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it was handed over with its values, so that its own initialization is always the same."""
+        return self.init == "own" and is_fixed(self.place or self.name)
+
     def initial_values(self, seed: int, replicate: int, sample: int = 0) -> dict[str, Tensor]:
-        """Values drawn for a replicate, by their names in the state dict; `sample` tells independent draws apart."""
+        """Values drawn for a replicate, by their names in the state dict; `sample` tells independent draws apart.
+
+        Raises RecipeError where a network that was handed over with its values would have to draw others.
+        """
+        if sample and self.is_fixed:
+            raise RecipeError(
+                "model: it was handed over as a module with values of its own, so they cannot be drawn anew.\n"
+                "Hand over the function or class that builds it, or set model.init to 'kaiming-normal'."
+            )
         if self.init == "own":
             drawn_from = derive(seed, replicate, "init", sample)
             return draw_own(self.place or self.name, self.shape, self.classes, drawn_from)

@@ -263,8 +263,10 @@ class Interpolate(Step):
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it. Fields that are left out stay out, so that a new optional one changes no key; so do
-    those that say where something is found, not what it is."""
+    """A value as JSON holds it. Fields that are left out stay out, so that a new optional one changes no key.
+
+    So do those that say where something is found, not what it is.
+    """
     if dataclasses.is_dataclass(value):
         fields = (field for field in dataclasses.fields(value) if field.metadata.get("is_in_key", True))
         own = {field.name: getattr(value, field.name) for field in fields}

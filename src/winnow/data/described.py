@@ -6,8 +6,8 @@ Winnow's own are in the catalogue. The user's own are named by where they lie:
     hf:FOLDER       a Hugging Face dataset, as its save_to_disk writes it
     package.module:function, file.py:function       gives two torch datasets (train, test), or those arrays
 
-Their checksum is of their content. It is remembered by path, size and time of change, so that a large file is read for it
-once.
+Their checksum is of their content. It is remembered by path, size and time of change, so that a large file is read for
+it once.
 """
 
 from __future__ import annotations
@@ -82,12 +82,12 @@ def described(name: str) -> Described:
             is_own=False,
         )
     stamp = _stamp(name)
-    return _described(name, stamp) if stamp is None else _remembered(name, stamp)
+    return _described(name) if stamp is None else _remembered(name, stamp)
 
 
 def opened(name: str) -> Arrays | OwnArrays:
     """A data set in memory: Winnow's own as `load` gives it, or the user's. Raises as `described`."""
-    return _opened(name, _stamp(name)) if _is_own(name) else load(name)
+    return _opened(name) if _is_own(name) else load(name)
 
 
 def is_here(name: str) -> bool:
@@ -101,7 +101,7 @@ def _is_own(name: str) -> bool:
     return ":" in name
 
 
-def _opened(name: str, stamp: str | None) -> OwnArrays:
+def _opened(name: str) -> OwnArrays:
     kind, _, place = name.partition(":")
     if name.startswith(PREFIX):
         return given(name, field=FIELD)
@@ -135,8 +135,8 @@ def _from_npz(path: Path) -> OwnArrays:
         raise DataError(f"field {FIELD}: '{path}' is no .npz file of plain arrays: {error}") from None
 
 
-def _described(name: str, stamp: str | None) -> Described:
-    arrays = _opened(name, stamp)
+def _described(name: str) -> Described:
+    arrays = _opened(name)
     return Described(
         name=name,
         train=len(arrays.train_inputs),
@@ -152,6 +152,8 @@ def _described(name: str, stamp: str | None) -> Described:
 def _stamp(name: str) -> str | None:
     """Path, size and time of change of what a name stands for; None where it is no file."""
     kind, _, place = name.partition(":")
+    if name.startswith(PREFIX):
+        return name  # it has its content in its name
     if kind not in ("npz", "hf"):
         return None
     path = Path(place.partition("#")[0] if kind == "hf" else place)
@@ -170,12 +172,12 @@ def _remembered(name: str, stamp: str) -> Described:
     known: dict[str, Any] = {}
     with suppress(OSError, ValueError):
         known = json.loads(memory.read_text("utf-8"))
-    where_it_lies = str(Path(name.partition(":")[2]).resolve())
+    where_it_lies = name if name.startswith(PREFIX) else str(Path(name.partition(":")[2]).resolve())
     with suppress(KeyError, TypeError):
         stored_stamp, fields = known[where_it_lies]
         if stored_stamp == stamp:
             return Described(**{**fields, "name": name, "shape": tuple(fields["shape"])})
-    found = _described(name, stamp)
+    found = _described(name)
     known[where_it_lies] = [stamp, dataclasses.asdict(found)]
     with suppress(OSError):  # to remember is no duty
         memory.parent.mkdir(parents=True, exist_ok=True)

@@ -75,7 +75,7 @@ class OwnArrays:
             raise DataError(
                 f"{part} inputs are uint8 of shape {inputs.shape}, so they are images; expected (examples, channels, "
                 f"height, width), with 1 to 4 channels.\n"
-                f"Images with channels last need inputs.transpose(0, 3, 1, 2); what is no image, inputs.astype('float32')."
+                f"Where channels are last, inputs.transpose(0, 3, 1, 2); what is no image, inputs.astype('float32')."
             )
         for name, array in ((f"{part} inputs", inputs), (f"{part} targets", targets)):
             if array.dtype == np.float32 and not np.isfinite(array).all():
@@ -129,9 +129,9 @@ class OwnArrays:
 def from_arrays(arrays: Mapping[str, Any], *, source: str) -> OwnArrays:
     """Arrays by the names of `PARTS` as a data set; `source` is what errors call it.
 
-    uint8 stays as it is, other integers become int64, and floats float32. Grey images (examples, height, width) get their
-    one channel. `classes` may say how many there are. Token sequences need no targets: each token's is the next.
-    Raises DataError.
+    uint8 stays as it is, other integers become int64, and floats float32. Grey images (examples, height, width) get
+    their one channel. `classes` may say how many there are. Token sequences need no targets: each token's is the
+    next. Raises DataError.
 
     >>> tokens = np.arange(12).reshape(2, 6)
     >>> text = from_arrays({"train_inputs": tokens, "test_inputs": tokens}, source="text")
@@ -148,8 +148,8 @@ def from_arrays(arrays: Mapping[str, Any], *, source: str) -> OwnArrays:
     missing = [name for name in PARTS if name not in found]
     if missing or unknown:
         raise DataError(
-            f"{source} holds {', '.join(arrays) or 'nothing'}; expected {', '.join(PARTS)} and, if some may be missing, "
-            f"the number of classes.\nOnly sequences of tokens, integers (examples, positions), need no targets."
+            f"{source} holds {', '.join(arrays) or 'nothing'}; expected {', '.join(PARTS)} and, where some do not "
+            f"occur, the number of classes.\nOnly sequences of tokens, integers (examples, positions), need no targets."
         )
     for name in ("train_inputs", "test_inputs"):
         if found[name].dtype == np.uint8 and found[name].ndim == 3:

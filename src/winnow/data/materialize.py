@@ -28,7 +28,8 @@ def materialized(value: Any, *, source: str) -> OwnArrays:
     if type(value).__name__ == "DatasetDict":
         return from_hugging_face(value, source=source)
     if isinstance(value, Mapping):
-        return from_arrays({str(name): entry for name, entry in cast("Mapping[Any, Any]", value).items()}, source=source)
+        by_name = cast("Mapping[Any, Any]", value)
+        return from_arrays({str(name): entry for name, entry in by_name.items()}, source=source)
     parts: list[Any] = list(cast("Sequence[Any]", value)) if isinstance(value, (tuple, list)) else []
     if len(parts) == 4:
         return from_arrays(dict(zip(PARTS, parts, strict=True)), source=source)
@@ -51,7 +52,7 @@ def from_hugging_face(dataset: Any, *, source: str, columns: tuple[str, str] | N
     `columns` names those of inputs and targets; without it they are the ones usually called so. `input_ids` without a
     column of targets are sequences of tokens.
     """
-    splits = list(getattr(dataset, "keys", lambda: [])())
+    splits = list(getattr(dataset, "keys", list)())
     test = next((name for name in ("test", "validation") if name in splits), None)
     if "train" not in splits or test is None:
         raise DataError(
@@ -63,7 +64,10 @@ def from_hugging_face(dataset: Any, *, source: str, columns: tuple[str, str] | N
         inputs = next((name for name in _INPUTS if name in known), None)
         targets = next((name for name in _TARGETS if name in known), None)
         if inputs is None or (targets is None and inputs not in ("input_ids", "tokens")):
-            raise DataError(f"{source} has the columns {', '.join(known)}; say which are the inputs and the targets: hf:FOLDER#inputs,targets.")
+            raise DataError(
+                f"{source} has the columns {', '.join(known)}; say which are the inputs and the targets: "
+                f"hf:FOLDER#inputs,targets."
+            )
     else:
         inputs, targets = columns
         for name in columns:
@@ -110,7 +114,9 @@ def _each(dataset: Any, part: str, source: str) -> Iterable[Any]:
 
 def _example(example: Any, part: str, source: str) -> tuple[Any, Any]:
     if not isinstance(example, (tuple, list)) or len(cast("list[Any]", example)) != 2:
-        raise DataError(f"{source}: an example of the {part} data is a {type(example).__name__}; expected a pair (input, target).")
+        raise DataError(
+            f"{source}: an example of the {part} data is a {type(example).__name__}; expected a pair (input, target)."
+        )
     inputs, target = cast("tuple[Any, Any]", example)
     return inputs, target
 

@@ -114,9 +114,7 @@ def _synthetic(course: Course, known: Described, count: int, device: torch.devic
     }[known.targets]()
     if known.inputs == "images":
         images = torch.randint(256, (count, *shape), generator=stream, dtype=torch.uint8)
-        return Resident(
-            images, targets, mean=course.examples.mean, std=course.examples.std, scale=255, device=device
-        )
+        return Resident(images, targets, mean=course.examples.mean, std=course.examples.std, scale=255, device=device)
     if known.inputs == "tokens":
         return Table(torch.randint(classes, (count, *shape), generator=stream), targets, device=device)
     return Table(torch.randn((count, *shape), generator=stream), targets, device=device)

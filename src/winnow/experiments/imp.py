@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from winnow.course import course, timeline
+from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, named_control
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.pruning import prunable_layers
@@ -26,6 +27,11 @@ def imp(recipe: Recipe) -> Experiment:
     for name in recipe.control:
         named_control(name)
     named_score(recipe.prune.score)
+    if "reinit" in recipe.control and shared.network.is_fixed:
+        raise RecipeError(
+            "control 'reinit' draws weights anew, and this network was handed over as a module with its own values.\n"
+            "Hand over the function or class that builds it, or leave the control out."
+        )
     network = shared.network.build()
     prunable_layers(network, recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
     exempt(shared.updates, network, ())

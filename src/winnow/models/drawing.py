@@ -29,16 +29,16 @@ def seeded(seed: int) -> Generator[None]:
     >>> bool(first == again)
     True
     """
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    python, numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
-        np.random.seed(seed & 0xFFFF_FFFF)  # noqa: NPY002
+        np.random.seed(seed & 0xFFFF_FFFF)
         try:
             yield
         finally:
             random.setstate(python)
-            np.random.set_state(numpy)  # noqa: NPY002
+            np.random.set_state(numpy)
 
 
 def without_values(construct: Construct) -> nn.Module:

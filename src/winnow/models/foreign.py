@@ -95,7 +95,9 @@ def foreign(name: str) -> Foreign | None:
     return Foreign("own", head, options) if is_own(head) else None
 
 
-def called(function: Callable[..., Any], offered: Mapping[str, object], options: Mapping[str, Any], *, name: str) -> Any:
+def called(
+    function: Callable[..., Any], offered: Mapping[str, object], options: Mapping[str, Any], *, name: str
+) -> Any:
     """What a function gives for those of `offered` that its signature takes, and for all `options`.
 
     >>> called(lambda classes, depth: (classes, depth), {"shape": (3,), "classes": 10}, {"depth": 2}, name="small")
@@ -191,7 +193,8 @@ def _config(path: str) -> dict[str, Any]:
         content = json.loads(place.read_text("utf-8"))
     except FileNotFoundError:
         raise RecipeError(
-            f"field {FIELD}: there is no config file '{place}'. Write the path of a model's config.json; nothing is fetched."
+            f"field {FIELD}: there is no config file '{place}'. Write the path of a model's config.json; nothing is "
+            f"fetched."
         ) from None
     except (OSError, ValueError) as error:
         raise RecipeError(f"field {FIELD}: '{place}' is no JSON file: {error}.") from None
@@ -229,6 +232,16 @@ def _told(error: BaseException) -> str:
     """An error of code that is not ours: what it says, and where it arose."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
+
+
+def is_fixed(name: str) -> bool:
+    """Whether a name stands for a module that was handed over with its values, which building it does not draw."""
+    found = foreign(name)
+    return (
+        found is not None
+        and found.kind == "given"
+        and bool(getattr(given(found.target, field=FIELD), "is_fixed", False))
+    )
 
 
 def constructor(name: str, shape: tuple[int, ...], classes: int) -> Callable[[], nn.Module] | None:

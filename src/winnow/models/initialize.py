@@ -48,7 +48,7 @@ def initialize(network: nn.Module, scheme: Rule, generator: torch.Generator) -> 
             else:
                 raise RecipeError(
                     f"no rule initializes '{path}' of shape {tuple(parameter.shape)} in a {type(module).__name__}.\n"
-                    f"Let the network initialize itself: model.init = \"own\"."
+                    f'Let the network initialize itself: model.init = "own".'
                 )
         for name, buffer in module.named_buffers(recurse=False):
             path = f"{module_name}.{name}" if module_name else name

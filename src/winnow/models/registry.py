@@ -73,7 +73,7 @@ def _ours(name: str, shape: Shape, classes: int) -> nn.Module:
     if len(shape) != 3:
         raise RecipeError(
             f"network '{name}' is for images (channels, height, width); the examples have shape {shape}.\n"
-            f"Name a network of your own: model.name = \"file.py:function\"."
+            f'Name a network of your own: model.name = "file.py:function".'
         )
     family, sizes = _parsed(name)
     builder = _FAMILIES[family]

@@ -66,9 +66,7 @@ def prunable_layers(
     Raises RecipeError for a pattern that matches nothing, or when nothing is left.
     """
     every = parameters(network, rates, exclude, include)
-    layers = {
-        each.name: Layer(each.kind or "linear", each.shape, each.rate) for each in every if each.rate is not None
-    }
+    layers = {each.name: Layer(each.kind or "linear", each.shape, each.rate) for each in every if each.rate is not None}
     if not layers:
         kernels = ", ".join(each.name for each in every if each.kind)
         raise RecipeError(
@@ -86,8 +84,8 @@ def parameters(
     Pruned are the kernels of convolutions, of linear layers (transformers' `Conv1D` among them), and the projections of
     attention: its in_proj_weight, and linear layers inside a module whose class has "attention" in its name. The last
     linear layer is the `output`. Biases, normalizations and frozen parameters never are; embeddings, and what is tied
-    to one, where they have a rate. Patterns of names in `include` add parameters, at the rate of their kind or of linear
-    layers; those in `exclude` have the last word.
+    to one, where they have a rate. Patterns of names in `include` add parameters, at the rate of their kind or of
+    linear layers; those in `exclude` have the last word.
 
     Raises RecipeError for a pattern that matches nothing.
 
@@ -105,7 +103,8 @@ def parameters(
             )
     for pattern in include:
         if not _matching(found, [pattern]):
-            raise RecipeError(f"prune.include: '{pattern}' matches none of the network's parameters: {', '.join(found)}.")
+            names = ", ".join(found)
+            raise RecipeError(f"prune.include: '{pattern}' matches none of the network's parameters: {names}.")
     return [_decided(name, use, rates, exclude, include) for name, use in found.items()]
 
 
@@ -162,9 +161,9 @@ def _is_in_attention(modules: dict[str, nn.Module], owner: str) -> bool:
 
 def _what(module: nn.Module, name: str) -> str:
     if is_bias(name):
-        return "a bias"
+        return "bias"
     if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower():
-        return "of a normalization"
+        return "normalization"
     return f"no kernel ({type(module).__name__})"
 
 
@@ -175,12 +174,12 @@ def _matching(found: dict[str, _Use], patterns: Sequence[str]) -> list[str]:
 def _decided(name: str, use: _Use, rates: Rates, exclude: Sequence[str], include: Sequence[str]) -> Parameter:
     """Whether a parameter is pruned, at which rate, or why not."""
     rate = _rate(use.kind, rates)
-    reason = "" if use.kind and rate else f"prune.rate has none for {use.kind}" if use.kind else use.what
+    reason = "" if use.kind and rate else f"no rate for {use.kind}" if use.kind else use.what
+    if _fits(name, include) and not use.parameter.requires_grad:
+        raise RecipeError(f"prune.include: '{name}' is frozen (requires_grad is False), so it is never trained.")
     if _fits(name, include) and rate is None:
-        if not use.parameter.requires_grad:
-            raise RecipeError(f"prune.include: '{name}' is frozen (requires_grad is False), so it is never trained.")
         if rates.linear is None:
-            raise RecipeError(f"prune.include: '{name}' is pruned at the rate of linear layers. Give prune.rate.linear.")
+            raise RecipeError(f"prune.include: '{name}' has the rate of linear layers. Give prune.rate.linear.")
         rate, reason = rates.linear, "prune.include"
     if not use.parameter.requires_grad:
         rate, reason = None, "frozen"

@@ -52,8 +52,10 @@ class Batches:
         self._draws = Draws(torch.empty(0), torch.empty(0))
 
     def at(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """The images (lanes, batch, channels, height, width) and labels (lanes, batch) of an iteration; or other inputs
-        and targets, (lanes, batch, ...) both."""
+        """The inputs (lanes, batch, ...) and targets (lanes, batch, ...) of an iteration.
+
+        Images are (lanes, batch, channels, height, width) and their labels (lanes, batch).
+        """
         epoch, position = divmod(iteration, self.per_epoch)
         if epoch != self._epoch:
             self._begin(epoch)
