@@ -14,12 +14,14 @@ from torch import Tensor, nn
 
 from winnow.data import Described, described
 from winnow.data.augment import Augmentation
-from winnow.errors import RecipeError
+from winnow.data.inputs import Targets
+from winnow.errors import RecipeError, UnknownName
 from winnow.models import build, draw_own, foreign, initialize
 from winnow.models.drawing import ready
 from winnow.models.foreign import is_fixed
 from winnow.models.initialize import Scheme
 from winnow.models.registry import Shape
+from winnow.named import code, is_own, named
 from winnow.recipe import Recipe
 from winnow.seeds import derive, generator
 
@@ -83,6 +85,20 @@ class Examples:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The task of a training: what outputs are held against."""
+
+    name: str
+    """`regression`, `tokens`, or of one's own `own:NAME`."""
+
+    source: str | None = None
+    """Of one's own: the fingerprint of its code."""
+
+    place: str | None = field(default=None, compare=False, metadata={"is_in_key": False})
+    """Of one's own: where it is found, as the recipe writes it. In no key."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Updates:
     """How a batch's gradient changes the parameters, at every iteration. Amounts are in iterations."""
 
@@ -130,6 +146,9 @@ class Course:
 
     precision: Literal["bfloat16"] | None = None
     """None is float32."""
+
+    task: Objective | None = None
+    """None is classification."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +253,7 @@ def course(recipe: Recipe) -> Course:
         ),
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
+        task=_task(recipe, data),
     )
 
 
@@ -245,6 +265,28 @@ def network(recipe: Recipe, data: Described) -> Network:
         return Network(name=name, init=init, shape=data.shape, classes=data.classes)
     known_as, source = from_elsewhere.identity
     return Network(name=known_as, init=init, shape=data.shape, classes=data.classes, source=source, place=name)
+
+
+_TASKS: dict[str, Targets] = {"classification": "classes", "regression": "numbers", "tokens": "tokens"}
+"""The tasks that Winnow knows, by what their targets are."""
+
+
+def _task(recipe: Recipe, data: Described) -> Objective | None:
+    """The recipe's task; None for classification. Raises RecipeError where it is not for such targets."""
+    task = recipe.train.task
+    if is_own(task):
+        return Objective(
+            name=f"own:{task.rpartition(':')[2]}", source=code(named(task, field="train.task")), place=task
+        )
+    if task not in _TASKS:
+        raise UnknownName("task", task, _TASKS)
+    if _TASKS[task] != data.targets:
+        fitting = next(name for name, targets in _TASKS.items() if targets == data.targets)
+        raise RecipeError(
+            f"train.task is '{task}', which is for {_TASKS[task]}, and the targets of {data.name} are {data.targets}.\n"
+            f"Write task = '{fitting}', or name one of your own: 'file.py:function'."
+        )
+    return None if task == "classification" else Objective(name=task)
 
 
 def _check_settings_fit(recipe: Recipe, data: Described) -> None:

@@ -85,6 +85,11 @@ class Train:
     evaluate: Written = Amount.parse("100it")
     """How often validation and test loss and accuracy are taken. Early stopping is found on this grid."""
 
+    task: str = "classification"
+    """What outputs are held against: `classification`; `regression` (squared error, R²); `tokens` (the next token at
+    every position); or one's own, `package.module:function` or `path/file.py:function`, which gives a
+    `winnow.training.Task`."""
+
     precision: Literal["float32", "bfloat16"] = "float32"
     """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
 
@@ -279,6 +284,13 @@ class Onset:
 
     samples: Annotated[Whole, Field(ge=2)] = 2
     """Children of each W_k; all pairs of them are compared."""
+
+    points: Annotated[Whole, Field(ge=3)] = 30
+    """Points on the line between two children, both ends among them; for instability. LMC: 30."""
+
+    examples: Count = 10_000
+    """Of how many training examples, at most, error on the line is taken, and batch norm's statistics; for instability.
+    Test examples are all taken."""
 
     most_replicates: Count | None = None
     """Up to how many replicates are trained where the confidence interval over those there are is not clear of the

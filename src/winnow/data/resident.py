@@ -13,6 +13,11 @@ from winnow.data.shard import WHOLE, Shard
 from winnow.errors import DataError, RecipeError
 
 
+def at_once(shape: tuple[int, ...], targets: Tensor) -> int:
+    """How many examples of a shape to evaluate at a time, so that neither they nor their outputs take much room."""
+    return max(1, min(2_500, 7_680_000 // max(1, math.prod(shape)), 2_500 // max(1, math.prod(targets.shape[1:]))))
+
+
 class Resident:
     """One split of a data set on a device, as compact bytes that are normalized when gathered.
 
@@ -78,6 +83,16 @@ class Resident:
 
     def __len__(self) -> int:
         return len(self._labels)
+
+    @property
+    def targets(self) -> Tensor:
+        """All labels, (examples,), or numbers, (examples, ...)."""
+        return self._labels
+
+    @property
+    def at_once(self) -> int:
+        """How many examples to evaluate at a time: 2,500 of CIFAR's size, and fewer of larger images."""
+        return at_once(self.shape, self._labels)
 
     def images_at(self, index: Tensor, draws: Draws | None = None) -> Tensor:
         """Normalized images, float32 (*index.shape, channels, height, width), augmented if `draws` says how.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from winnow.data.augment import Draws
-from winnow.data.resident import Resident
+from winnow.data.resident import Resident, at_once
 from winnow.data.shard import WHOLE, Shard
 
 
@@ -30,6 +30,16 @@ class Table:
 
     def __len__(self) -> int:
         return len(self._targets)
+
+    @property
+    def targets(self) -> Tensor:
+        """All targets, (examples, ...)."""
+        return self._targets
+
+    @property
+    def at_once(self) -> int:
+        """How many examples to evaluate at a time, so that neither their numbers nor their outputs take much room."""
+        return at_once(self.shape, self._targets)
 
     def images_at(self, index: Tensor, draws: Draws | None = None) -> Tensor:
         """Inputs (*index.shape, ...); nothing is drawn to vary them. Raises `IndexError` outside the data."""

@@ -12,11 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from winnow import data
-from winnow.course import Examples
+from winnow.course import Course, Examples
 from winnow.data import OwnArrays, Resident, Table
 from winnow.data.table import InMemory
 from winnow.errors import DataError
 from winnow.seeds import generator
+from winnow.training.objective import named_task
+from winnow.training.tasks import Task
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,10 @@ class Splits:
     def evaluated(self) -> dict[str, InMemory]:
         """Those that are evaluated, by the name their metrics begin with."""
         return {"validation": self.validation, "test": self.test}
+
+    def task(self, course: Course) -> Task:
+        """What outputs are held against, with what it must know of the training targets."""
+        return named_task(course.task, self.train.targets)
 
 
 @lru_cache(maxsize=2)
@@ -67,6 +73,35 @@ def _check_unchanged(examples: Examples) -> None:
             f"'{examples.place}' has changed since this run began: its content has sha256 {now[:12]}…, "
             f"not {examples.checksum[:12]}…. Run the command again."
         )
+
+
+def synthetic(course: Course, count: int, device: torch.device) -> InMemory:
+    """Examples of the kind and shape of a course's, with values that mean nothing, to try a network on."""
+    known = data.described(course.examples.place or course.examples.name)
+    stream, shape, classes = torch.Generator().manual_seed(0), course.network.shape, course.network.classes
+    if known.targets == "classes":
+        targets = torch.randint(classes, (count,), generator=stream)
+    elif known.targets == "tokens":
+        targets = torch.randint(classes, (count, *shape), generator=stream)
+    else:
+        targets = torch.randn((count, classes), generator=stream)
+    if known.inputs == "images":
+        images = torch.randint(256, (count, *shape), generator=stream, dtype=torch.uint8)
+        mean, std = course.examples.mean, course.examples.std
+        return Resident(images, targets, mean=mean, std=std, scale=255, device=device)
+    if known.inputs == "tokens":
+        return Table(torch.randint(classes, (count, *shape), generator=stream), targets, device=device)
+    return Table(torch.randn((count, *shape), generator=stream), targets, device=device)
+
+
+def task_of(course: Course) -> Task:
+    """The task of a course, for examples that mean nothing."""
+    return named_task(course.task, synthetic(course, 16, torch.device("cpu")).targets)
+
+
+def trial_batch(course: Course) -> tuple[Tensor, Tensor]:
+    """Two examples of that kind on the CPU, inputs and targets."""
+    return next(synthetic(course, 2, torch.device("cpu")).chunks(2))
 
 
 def _tensor(array: NDArray[Any]) -> Tensor:

@@ -70,7 +70,7 @@ def along_the_line(
     network = course.network.build(device)
     data = splits(course.examples, device)
     train = _First(data.train, examples)
-    engine = Plain(network, course.precision)
+    engine = Plain(network, course.precision, data.task(course))
     rows: list[Row] = []
     for number in range(points):
         position = number / (points - 1)
@@ -120,6 +120,11 @@ class _First:
 
     def __len__(self) -> int:
         return min(self.most, len(self.split))
+
+    @property
+    def at_once(self) -> int:
+        """See Resident."""
+        return self.split.at_once
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """See Resident."""

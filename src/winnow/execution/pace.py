@@ -9,15 +9,27 @@ from dataclasses import dataclass
 
 import torch
 
-from winnow.course import Course, Noise
-from winnow.data import Described, Resident, Table, described
-from winnow.data.table import InMemory
+from winnow.course import Noise
+from winnow.data import described
+from winnow.execution.examples import synthetic, task_of, trial_batch
 from winnow.models import trained
+from winnow.models.drawing import ready
 from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
 from winnow.store.manifest import hardware
-from winnow.training import Batches, State, choose, evaluated, exempt, learning_rate, optimizer, train_
+from winnow.training import (
+    Batches,
+    LaneRandomness,
+    State,
+    choose,
+    draws,
+    evaluated,
+    exempt,
+    learning_rate,
+    optimizer,
+    train_,
+)
 from winnow.training.choice import EngineName
 
 _ENOUGH = 0.6
@@ -61,17 +73,24 @@ def _is_alike(manifest: Manifest, step: Train) -> bool:
 def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> float:
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
-    network = course.network.build(device)
+    network = course.network.build()
+    has_draws = draws(network, trial_batch(course)[0])
     choice = choose(
         network,
         device,
+        draws=has_draws,
+        task=task_of(course),
         precision=course.precision,
         deterministic=step.deterministic,
         engine=name,
         clips=course.updates.clip is not None,
     )
     lanes = max(1, min(lanes, choice.width))
-    engine = choice.build(network, lanes, {}, course.precision)
+    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
+    randomness = LaneRandomness(noises, device) if has_draws else None
+    engine = choice.build(
+        ready(network, device), lanes, {}, course.precision, task=task_of(course), randomness=randomness
+    )
     names = trained(network)
     updates = optimizer(course.updates, exempt(course.updates, network, names))
 
@@ -80,8 +99,7 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     state, masks = engine.enter(State.stacked([one] * lanes, device), {})
     count = max(_EXAMPLES, course.batch)
     known = described(course.examples.place or course.examples.name)
-    examples = _synthetic(course, known, count, device)
-    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
+    examples = synthetic(course, count, device)
     batches = Batches(examples, noises, course.batch, course.examples.augment)
 
     def train() -> None:
@@ -102,22 +120,6 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     iteration = _seconds(train, device, at_least=3)
     evaluation = _seconds(lambda: evaluated(engine, state, {"test": examples}), device, at_least=1) * evaluations
     return (iteration + evaluation / course.evaluate) / lanes
-
-
-def _synthetic(course: Course, known: Described, count: int, device: torch.device) -> InMemory:
-    """Examples of the same kind and shape, with values that mean nothing."""
-    stream, shape, classes = torch.Generator().manual_seed(0), course.network.shape, course.network.classes
-    targets = {
-        "classes": lambda: torch.randint(classes, (count,), generator=stream),
-        "numbers": lambda: torch.randn((count, classes), generator=stream),
-        "tokens": lambda: torch.randint(classes, (count, *shape), generator=stream),
-    }[known.targets]()
-    if known.inputs == "images":
-        images = torch.randint(256, (count, *shape), generator=stream, dtype=torch.uint8)
-        return Resident(images, targets, mean=course.examples.mean, std=course.examples.std, scale=255, device=device)
-    if known.inputs == "tokens":
-        return Table(torch.randint(classes, (count, *shape), generator=stream), targets, device=device)
-    return Table(torch.randn((count, *shape), generator=stream), targets, device=device)
 
 
 def _seconds(action: Callable[[], object], device: torch.device, at_least: int) -> float:

@@ -13,11 +13,12 @@ from torch import Tensor
 from winnow.course import Course
 from winnow.errors import WinnowError
 from winnow.execution import progress
-from winnow.execution.examples import splits
+from winnow.execution.examples import splits, trial_batch
 from winnow.execution.lanes import Lane
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
 from winnow.models import trained
+from winnow.models.drawing import ready
 from winnow.pruning import Mask
 from winnow.steps import Content, Init, Train
 from winnow.store import Failure, Making, Store
@@ -25,7 +26,9 @@ from winnow.training import (
     Batches,
     Choice,
     Curve,
+    LaneRandomness,
     State,
+    draws,
     evaluated,
     exempt,
     learning_rate,
@@ -130,12 +133,20 @@ class _Batch:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
         masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         network = self.course.network
-        module = network.build(self.trainer.device)
-        self.engine = self.trainer.choice.build(module, state.lanes, masks, self.course.precision)
+        module = network.build()
+        noises = [lane.lane.last.noise for lane in self.started]
+        has_draws = draws(module, trial_batch(self.course)[0])
+        self.engine = self.trainer.choice.build(
+            ready(module, state.device),
+            state.lanes,
+            masks,
+            self.course.precision,
+            task=self.examples.task(self.course),
+            randomness=LaneRandomness(noises, state.device) if has_draws else None,
+        )
         updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
         update = optimizer(updates, exempt(updates, module, state.parameters))
-        noises = [lane.lane.last.noise for lane in self.started]
         batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
