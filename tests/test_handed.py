@@ -116,10 +116,9 @@ def test_a_module_cannot_be_drawn_anew(tmp_path: Path) -> None:
 
 
 def test_engines_agree_on_it(tmp_path: Path) -> None:
+    settings = TINY | {"deterministic": False}
     ends = [
-        winnow.run(
-            model=Small, data=pair(), store=tmp_path / engine, engine=engine, **(TINY | {"deterministic": False})
-        )  # fmt: skip
+        winnow.run(model=Small, data=pair(), store=tmp_path / engine, engine=engine, **settings)
         for engine in ("plain", "stacked")
     ]
     plain, stacked = (run.store.state(run.experiment.rows[-1].trained) for run in ends)
@@ -150,7 +149,7 @@ def test_names_of_objects() -> None:
     assert handed_network(doubled(2)).startswith("given:-lambda--")
     assert handed_data("npz:x.npz") == "npz:x.npz"
     assert handed_data(pair()) == handed_data(pair())
-    with pytest.raises(RecipeError, match="model is a int; expected a torch.nn.Module, a function that gives one"):
+    with pytest.raises(RecipeError, match=r"model is a int; expected a torch.nn.Module, a function that gives one"):
         handed_network(3)  # pyright: ignore
 
 

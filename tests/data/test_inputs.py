@@ -26,6 +26,7 @@ NUMBERS = {
 }
 CLASSES = NUMBERS | {"train_targets": np.arange(6), "test_targets": np.arange(2)}
 IMAGES = CLASSES | {"train_inputs": np.zeros((6, 5, 7), np.uint8), "test_inputs": np.zeros((2, 5, 7), np.uint8)}
+SEQUENCES = {"train_inputs": FEATURES.astype(int), "test_inputs": FEATURES[:2].astype(int)}
 TEXT = {"train_inputs": np.arange(12).reshape(2, 6), "test_inputs": np.arange(6).reshape(1, 6)}
 
 
@@ -45,9 +46,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (CLASSES | {"classes": np.array(9)}, "numbers", "classes", (4,), 9),
         (IMAGES, "images", "classes", (1, 5, 7), 6),
         (TEXT, "tokens", "tokens", (5,), 12),
-        (CLASSES | {"train_inputs": FEATURES.astype(int), "test_inputs": FEATURES[:2].astype(int)}, "tokens", "classes", (4,), 6),
+        (CLASSES | SEQUENCES, "tokens", "classes", (4,), 6),
     ],
-)  # fmt: skip
+)
 def test_arrays_say_what_they_are(
     arrays: dict[str, Any], inputs: str, targets: str, shape: tuple[int, ...], classes: int
 ) -> None:

@@ -21,7 +21,7 @@ FIELD = "train.task"
 class Regression:
     """One number or several for each example: squared error, and the fraction of the variance explained, R².
 
-    The loss is the mean over an example's numbers. Outputs are of the targets' shape, or have one more axis of length 1.
+    The loss is the mean over an example's numbers. Outputs are of the targets' shape, or have another axis of length 1.
 
     >>> import torch
     >>> task = Regression(variance=(4.0,))
@@ -44,12 +44,12 @@ class Regression:
         return self.each(outputs, targets)
 
     def scores(self, outputs: Any, targets: Tensor) -> Tensor:
-        """1 - squared error / variance, the mean over an example's numbers. Its mean over a split is that split's R²."""
+        """1 - squared error / variance, the mean over an example's numbers; its mean over a split is R² there."""
         squares = self._squares(outputs, targets)
         return (1 - squares / squares.new_tensor(self.variance)).mean(1)
 
     def _squares(self, outputs: Any, targets: Tensor) -> Tensor:
-        """(examples, numbers)"""
+        """Of each example and number: (examples, numbers)."""
         shape = (len(targets), -1)
         return (cast(Tensor, outputs).reshape(targets.shape).view(shape) - targets.view(shape)).square()
 

@@ -1,4 +1,4 @@
-"""A network tried on two examples and two lanes, on the CPU: whether it can be trained, and whether lanes can be stacked.
+"""A network tried on two examples and two lanes, on the CPU: whether it can be trained, and its lanes be stacked.
 
 What vmap cannot vectorize, such as a branch on a tensor's value or a buffer that lanes would share, is known by trying.
 """
@@ -42,8 +42,8 @@ class Trial:
             raise
         except Exception as error:  # it is not our code that runs here
             raise RecipeError(
-                f"the network does not train on inputs of shape {tuple(self.inputs.shape[1:])} ({self.inputs.dtype}) with "
-                f"targets {tuple(self.targets.shape[1:])} ({self.targets.dtype}).\n"
+                f"the network does not train on inputs of shape {tuple(self.inputs.shape[1:])} ({self.inputs.dtype}) "
+                f"with targets {tuple(self.targets.shape[1:])} ({self.targets.dtype}).\n"
                 f"{type(error).__name__}: {_first_line(error)}\n{self._outputs()}"
             ) from error
         if losses.ndim != 1:
