@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -38,3 +39,26 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="session")
+def torchvision() -> None:
+    """Makes torchvision, and timm with it, import beside a PyTorch that its compiled part was not built for.
+
+    What fails is the registration of two operators for detection, whose schemas that part would have brought.
+    """
+    try:
+        import torchvision
+    except RuntimeError:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
+            del sys.modules[name]
+        fragment = torch.library.Library("torchvision", "FRAGMENT")
+        fragment.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        fragment.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        import torchvision  # noqa: F401
+
+        _FRAGMENTS.append(fragment)
+
+
+_FRAGMENTS: list[torch.library.Library] = []
+"""What must stay alive as long as its operators are to be known."""

@@ -176,10 +176,10 @@ def test_a_course_holds_every_setting_of_the_recipe_that_training_follows() -> N
         }
     )
     found = course(recipe)
-    assert dataclasses.asdict(found.network) == {
+    assert plain(found.network) == {
         "name": "lenet-8",
         "init": "kaiming-normal",
-        "shape": (1, 8, 8),
+        "shape": [1, 8, 8],
         "classes": 10,
     }
     examples = dataclasses.asdict(found.examples)

@@ -64,6 +64,10 @@ CHANGED: dict[str, Any] = {
     "granularity": "2:4",
     "code": "0123456789abcdef",
     "untrained": COURSE,
+    "source": "0123456789abcdef",
+    "include": ("embed.weight",),
+    "attention": 0.3,
+    "embedding": 0.3,
 }
 
 
@@ -85,7 +89,7 @@ def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         if dataclasses.is_dataclass(inner) and field.name not in CHANGED:
             for deeper, variant in variants(inner, place):
                 yield deeper, dataclasses.replace(value, **{field.name: variant})
-        elif not (field.name == "mask" and inner is None):
+        elif field.metadata.get("is_in_key", True) and not (field.name == "mask" and inner is None):
             yield place, dataclasses.replace(value, **{field.name: changed(field.name, inner)})
 
 

@@ -6,15 +6,24 @@ recipes that differ only in name, or in how they write the same amount, share th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from winnow.data import entry
+import torch
+from torch import Tensor, nn
+
+from winnow.data import Described, described
 from winnow.data.augment import Augmentation
-from winnow.errors import RecipeError
+from winnow.data.inputs import Targets
+from winnow.errors import RecipeError, UnknownName
+from winnow.models import build, draw_own, foreign, initialize
+from winnow.models.drawing import ready
+from winnow.models.foreign import is_fixed
 from winnow.models.initialize import Scheme
 from winnow.models.registry import Shape
+from winnow.named import code, is_own, named
 from winnow.recipe import Recipe
+from winnow.seeds import derive, generator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,10 +35,41 @@ class Network:
     shape: Shape
     classes: int
 
+    source: str | None = None
+    """Of a network from elsewhere: the fingerprint of its code or config, or the version of its library."""
+
+    place: str | None = field(default=None, compare=False, metadata={"is_in_key": False})
+    """Of a network from elsewhere: its name as the recipe writes it, where it is found. In no key."""
+
+    def build(self, device: torch.device | None = None) -> nn.Module:
+        """The network without values (see `winnow.models.build`), to be trained on a device where one is given."""
+        network = build(self.place or self.name, self.shape, self.classes)
+        return network if device is None else ready(network, device)
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether it was handed over with its values, so that its own initialization is always the same."""
+        return self.init == "own" and is_fixed(self.place or self.name)
+
+    def initial_values(self, seed: int, replicate: int, sample: int = 0) -> dict[str, Tensor]:
+        """Values drawn for a replicate, by their names in the state dict; `sample` tells independent draws apart.
+
+        Raises RecipeError where a network that was handed over with its values would have to draw others.
+        """
+        if sample and self.is_fixed:
+            raise RecipeError(
+                "model: it was handed over as a module with values of its own, so they cannot be drawn anew.\n"
+                "Hand over the function or class that builds it, or set model.init to 'kaiming-normal'."
+            )
+        if self.init == "own":
+            drawn_from = derive(seed, replicate, "init", sample)
+            return draw_own(self.place or self.name, self.shape, self.classes, drawn_from)
+        return initialize(self.build(), self.init, generator(seed, replicate, "init", sample))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """A data set by name and by the checksum of its arrays, split and normalized."""
+    """A data set by name and by the checksum of its arrays, split and normalized. The user's own is called `own`."""
 
     name: str
     checksum: str
@@ -39,6 +79,23 @@ class Examples:
     seed: int
     augment: tuple[Augmentation, ...] | None = None
     """None where there is none."""
+
+    place: str | None = field(default=None, compare=False, metadata={"is_in_key": False})
+    """Of the user's own data: its name as the recipe writes it, where it is found. In no key."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The task of a training: what outputs are held against."""
+
+    name: str
+    """`regression`, `tokens`, or of one's own `own:NAME`."""
+
+    source: str | None = None
+    """Of one's own: the fingerprint of its code."""
+
+    place: str | None = field(default=None, compare=False, metadata={"is_in_key": False})
+    """Of one's own: where it is found, as the recipe writes it. In no key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +146,9 @@ class Course:
 
     precision: Literal["bfloat16"] | None = None
     """None is float32."""
+
+    task: Objective | None = None
+    """None is classification."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,12 +216,14 @@ def timeline(recipe: Recipe) -> Timeline:
 def course(recipe: Recipe) -> Course:
     """What the recipe's trainings share."""
     amounts = timeline(recipe)
-    data = entry(recipe.data.name)
+    data = described(recipe.data.name)
+    _check_settings_fit(recipe, data)
     optimizer, schedule = recipe.optimizer, recipe.schedule
     return Course(
-        network=Network(name=recipe.model.name, init=recipe.model.init, shape=data.shape, classes=data.classes),
+        network=network(recipe, data),
         examples=Examples(
-            name=recipe.data.name,
+            name="own" if data.is_own else recipe.data.name,
+            place=recipe.data.name if data.is_own else None,
             checksum=data.checksum,
             validation=recipe.data.validation,
             mean=recipe.data.mean,
@@ -191,7 +253,51 @@ def course(recipe: Recipe) -> Course:
         ),
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
+        task=_task(recipe, data),
     )
+
+
+def network(recipe: Recipe, data: Described) -> Network:
+    """The recipe's network, for its data."""
+    name, init = recipe.model.name, recipe.model.init
+    from_elsewhere = foreign(name)
+    if from_elsewhere is None:
+        return Network(name=name, init=init, shape=data.shape, classes=data.classes)
+    known_as, source = from_elsewhere.identity
+    return Network(name=known_as, init=init, shape=data.shape, classes=data.classes, source=source, place=name)
+
+
+_TASKS: dict[str, Targets] = {"classification": "classes", "regression": "numbers", "tokens": "tokens"}
+"""The tasks that Winnow knows, by what their targets are."""
+
+
+def _task(recipe: Recipe, data: Described) -> Objective | None:
+    """The recipe's task; None for classification. Raises RecipeError where it is not for such targets."""
+    task = recipe.train.task
+    if is_own(task):
+        return Objective(
+            name=f"own:{task.rpartition(':')[2]}", source=code(named(task, field="train.task")), place=task
+        )
+    if task not in _TASKS:
+        raise UnknownName("task", task, _TASKS)
+    if _TASKS[task] != data.targets:
+        fitting = next(name for name, targets in _TASKS.items() if targets == data.targets)
+        raise RecipeError(
+            f"train.task is '{task}', which is for {_TASKS[task]}, and the targets of {data.name} are {data.targets}.\n"
+            f"Write task = '{fitting}', or name one of your own: 'file.py:function'."
+        )
+    return None if task == "classification" else Objective(name=task)
+
+
+def _check_settings_fit(recipe: Recipe, data: Described) -> None:
+    """Raise RecipeError for settings of images where the examples are none."""
+    of_images = {"mean": recipe.data.mean, "std": recipe.data.std, "augment": recipe.data.augment or None}
+    given = [name for name, value in of_images.items() if value is not None]
+    if given and data.inputs != "images":
+        raise RecipeError(
+            f"data.{given[0]} is for images, and the inputs of {recipe.data.name} are {data.inputs} of shape "
+            f"{data.shape}. Leave it out; bring numbers to one scale before they are saved."
+        )
 
 
 def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
@@ -210,11 +316,11 @@ def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
 
 def _iterations_per_epoch(recipe: Recipe) -> int:
     """Batches in an epoch; the last partial one is dropped (VGG-19's 112,480 iterations are 160 epochs of 703)."""
-    examples = entry(recipe.data.name).train - recipe.data.validation
+    examples = described(recipe.data.name).train - recipe.data.validation
     if examples < 1:
         raise RecipeError(
             f"data.validation is {recipe.data.validation}, but {recipe.data.name} has only "
-            f"{entry(recipe.data.name).train} training examples to split."
+            f"{described(recipe.data.name).train} training examples to split."
         )
     if recipe.train.batch > examples:
         raise RecipeError(

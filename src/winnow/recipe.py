@@ -24,7 +24,7 @@ NotNegative = Annotated[Number, Field(ge=0)]
 Whole = Annotated[int, Field(strict=True)]
 Count = Annotated[Whole, Field(ge=1)]
 
-LayerKind = Literal["conv", "linear", "output"]
+LayerKind = Literal["conv", "linear", "output", "attention", "embedding"]
 """The kinds of prunable layer. `output` is the last linear layer, which the papers prune at half the rate."""
 
 ITERATIONS_0 = Amount.parse("0it")
@@ -59,7 +59,8 @@ class Data:
     """The examples a network is trained, validated and tested on."""
 
     name: str = "digits"
-    """Which data set, as `winnow data list` names it."""
+    """Which data set, as `winnow data list` names it. Or one's own: `npz:FILE`, `hf:FOLDER` (a Hugging Face dataset
+    saved to disk), `package.module:function` or `path/file.py:function`."""
 
     validation: Count = 200
     """How many training examples are held out for validation. The papers: 5,000 (LTH, §2 and §3)."""
@@ -79,10 +80,13 @@ class Model:
     """The network."""
 
     name: str = "lenet-300-100"
-    """A family and its sizes: `lenet-300-100` (hidden units), `conv-4` (convolutional layers)."""
+    """A family and its sizes: `lenet-300-100` (hidden units), `conv-4` (convolutional layers). Or one from elsewhere:
+    `package.module:function`, `path/file.py:function`, `timm:NAME`, `torchvision:NAME`, `transformers:CONFIG.json`,
+    with settings in parentheses: `timm:vit_tiny_patch16_224(img_size=32, patch_size=4)`."""
 
-    init: Literal["glorot-normal", "kaiming-normal"] = "glorot-normal"
-    """How kernels are drawn: Gaussian Glorot (LTH, Fig. 2) or Kaiming. Biases start at zero."""
+    init: Literal["glorot-normal", "kaiming-normal", "own"] = "glorot-normal"
+    """How kernels are drawn: Gaussian Glorot (LTH, Fig. 2) or Kaiming, with biases at zero; or as the network's own
+    code initializes it, under a seed of Winnow's."""
 
 
 @validated
@@ -97,6 +101,11 @@ class Train:
 
     evaluate: Written = Amount.parse("100it")
     """How often validation and test loss and accuracy are taken. Early stopping is found on this grid."""
+
+    task: str = "classification"
+    """What outputs are held against: `classification`; `regression` (squared error, R²); `tokens` (the next token at
+    every position); or one's own, `package.module:function` or `path/file.py:function`, which gives a
+    `winnow.training.Task`."""
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
@@ -211,6 +220,12 @@ class Rates:
     output: Fraction01 | None = None
     """The last linear layer."""
 
+    attention: Fraction01 | None = None
+    """Projections of attention: queries, keys, values and what follows them. Left out: as linear layers."""
+
+    embedding: Fraction01 | None = None
+    """Embeddings, and output layers that share their weights."""
+
 
 @validated
 class Pruning:
@@ -243,9 +258,14 @@ class Pruning:
     exclude: tuple[str, ...] = ()
     """Parameters that are never pruned, by name or pattern: `"*.shortcut.*"`."""
 
+    include: tuple[str, ...] = ()
+    """Parameters that are pruned though they would not be by their kind, by name or pattern, at the rate of their kind
+    or else of linear layers. `winnow inspect` shows what is pruned and why. `exclude` has the last word."""
+
     @model_validator(mode="after")
     def _something_is_pruned_at_one_rate_where_layers_compete(self) -> Pruning:
-        rates = {rate for rate in (self.rate.conv, self.rate.linear, self.rate.output) if rate is not None}
+        kinds = (self.rate.conv, self.rate.linear, self.rate.output, self.rate.attention, self.rate.embedding)
+        rates = {rate for rate in kinds if rate is not None}
         if not rates:
             raise RecipeError("every rate is left out, so nothing would be pruned. Give rate.conv or rate.linear.")
         if self.scope == "global" and len(rates) > 1:

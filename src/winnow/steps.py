@@ -187,6 +187,8 @@ class Prune(Step):
 
     untrained: Course | None = None
     """What the network is to be trained on, where `trained` is an Init, which does not say."""
+    include: tuple[str, ...] | None = None
+    """None where nothing is pruned but by its kind."""
 
     @property
     def inputs(self) -> Mapping[str, Step]:
@@ -321,9 +323,13 @@ class Interpolate(Step):
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it. Fields that are left out stay out, so that a new optional one changes no key."""
+    """A value as JSON holds it. Fields that are left out stay out, so that a new optional one changes no key.
+
+    So do those that say where something is found, not what it is.
+    """
     if dataclasses.is_dataclass(value):
-        own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = (field for field in dataclasses.fields(value) if field.metadata.get("is_in_key", True))
+        own = {field.name: getattr(value, field.name) for field in fields}
         return {name: plain(entry) for name, entry in own.items() if entry is not None}
     if isinstance(value, tuple):
         return [plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]

@@ -16,6 +16,7 @@ COMMANDS = {
     "stability": "how far pruning and data order move where training from k ends",
     "instability": "the error between two networks trained from the same k under different noise",
     "onset": "the least k from which training is stable: where to rewind to",
+    "inspect": "a network's parameters: which are pruned and why, and how many remain at each level",
     "plan": "what a run would train, what is stored already, and an estimate of time and disk",
     "list": "the bundled recipes",
     "show": "a recipe as TOML that `run` accepts",

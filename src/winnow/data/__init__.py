@@ -9,24 +9,37 @@ from winnow.data.arrays import Arrays
 from winnow.data.augment import Draws, draw
 from winnow.data.cache import cache_directory, fetch, load, where
 from winnow.data.catalogue import Entry, entry, names
+from winnow.data.described import Described, described, is_here, opened
+from winnow.data.inputs import OwnArrays, from_arrays
+from winnow.data.materialize import materialized
 from winnow.data.resident import Resident
 from winnow.data.shard import WHOLE, Shard
-from winnow.data.split import Split, split
+from winnow.data.split import Split, held_out, split
+from winnow.data.table import Table
 
 __all__ = [
     "WHOLE",
     "Arrays",
+    "Described",
     "Draws",
     "Entry",
+    "OwnArrays",
     "Resident",
     "Shard",
     "Split",
+    "Table",
     "cache_directory",
+    "described",
     "draw",
     "entry",
     "fetch",
+    "from_arrays",
+    "held_out",
+    "is_here",
     "load",
+    "materialized",
     "names",
+    "opened",
     "split",
     "where",
 ]

@@ -13,10 +13,16 @@ from winnow.data.shard import WHOLE, Shard
 from winnow.errors import DataError, RecipeError
 
 
+def at_once(shape: tuple[int, ...], targets: Tensor) -> int:
+    """How many examples of a shape to evaluate at a time, so that neither they nor their outputs take much room."""
+    return max(1, min(2_500, 7_680_000 // max(1, math.prod(shape)), 2_500 // max(1, math.prod(targets.shape[1:]))))
+
+
 class Resident:
     """One split of a data set on a device, as compact bytes that are normalized when gathered.
 
-    `images` uint8 (examples, channels, height, width), `labels` int64 (examples,). A pixel x becomes
+    `images` uint8 (examples, channels, height, width), `labels` int64 (examples,), or float32 (examples, ...) where a
+    network is to learn numbers. A pixel x becomes
     (x / `scale` - mean) / std of its channel, where `mean` and `std` are on the scale 0 to 1; None
     means 0 and 1. On a CPU the images are shared with the caller, not copied. Raises `DataError` when
     images and labels do not fit together, `RecipeError` when `mean` or `std` do not fit the images.
@@ -45,7 +51,8 @@ class Resident:
                 f"images are {images.dtype} of shape {tuple(images.shape)}; "
                 "expected torch.uint8 of shape (examples, channels, height, width)"
             )
-        if labels.dtype != torch.int64 or labels.shape != images.shape[:1]:
+        fits = labels.dtype == torch.float32 or (labels.dtype == torch.int64 and labels.ndim == 1)
+        if not fits or labels.shape[:1] != images.shape[:1]:
             raise DataError(
                 f"labels are {labels.dtype} of shape {tuple(labels.shape)}; "
                 f"expected torch.int64 of shape ({len(images)},)"
@@ -77,6 +84,16 @@ class Resident:
     def __len__(self) -> int:
         return len(self._labels)
 
+    @property
+    def targets(self) -> Tensor:
+        """All labels, (examples,), or numbers, (examples, ...)."""
+        return self._labels
+
+    @property
+    def at_once(self) -> int:
+        """How many examples to evaluate at a time: 2,500 of CIFAR's size, and fewer of larger images."""
+        return at_once(self.shape, self._labels)
+
     def images_at(self, index: Tensor, draws: Draws | None = None) -> Tensor:
         """Normalized images, float32 (*index.shape, channels, height, width), augmented if `draws` says how.
 
@@ -99,5 +116,6 @@ class Resident:
             yield self.images_at(part), self.labels_at(part)
 
     def labels_at(self, index: Tensor) -> Tensor:
-        """Labels, int64 (*index.shape,), of the images at `index`."""
-        return self._labels.index_select(0, index.reshape(-1).to(self.device)).view(index.shape)
+        """Labels, int64 (*index.shape,), of the images at `index`; numbers as float32 (*index.shape, ...)."""
+        flat = self._labels.index_select(0, index.reshape(-1).to(self.device))
+        return flat.view((*index.shape, *self._labels.shape[1:]))

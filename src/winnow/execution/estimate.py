@@ -11,7 +11,7 @@ from winnow.execution import progress
 from winnow.execution.executor import Executor, Plan, Targets
 from winnow.execution.lanes import Lane, lanes
 from winnow.experiments import Experiment, Row
-from winnow.models import build
+from winnow.models.drawing import trained, values_of
 from winnow.pruning import prunable_layers
 from winnow.recipe import Rates
 from winnow.steps import Content, Draw, Init, Prune, Step, Train
@@ -114,7 +114,8 @@ def _bytes(step: Step, content: Content) -> int:
     if isinstance(step, Draw):
         step = step.like
     if isinstance(step, Prune):
-        return _mask_bytes(step.course.network, step.rate, step.exclude) + _MANIFEST
+        network = step.course.network
+        return _mask_bytes(network, step.rate, step.exclude, step.include or ()) + _MANIFEST
     if isinstance(step, Init):
         return _state_bytes(step.network, 0) + _MANIFEST
     if not isinstance(step, Train):
@@ -130,15 +131,16 @@ def _bytes(step: Step, content: Content) -> int:
 
 @lru_cache(maxsize=16)
 def _state_bytes(network: Network, slots: int) -> int:
-    module = build(network.name, network.shape, network.classes)
-    parameters = list(module.parameters())
-    buffers = [tensor for name, tensor in module.named_buffers() if name in module.state_dict()]
-    values = (1 + slots) * sum(4 * tensor.numel() for tensor in parameters)
-    values += sum(tensor.numel() * tensor.element_size() for tensor in buffers)
-    return values + _HEADER + _TENSOR * ((1 + slots) * len(parameters) + len(buffers))
+    module = network.build()
+    names, values = set(trained(module)), values_of(module)
+    parameters = [tensor for name, tensor in values.items() if name in names]
+    buffers = [tensor for name, tensor in values.items() if name not in names]
+    size = (1 + slots) * sum(4 * tensor.numel() for tensor in parameters)
+    size += sum(tensor.numel() * tensor.element_size() for tensor in buffers)
+    return size + _HEADER + _TENSOR * ((1 + slots) * len(parameters) + len(buffers))
 
 
 @lru_cache(maxsize=16)
-def _mask_bytes(network: Network, rate: Rates, exclude: tuple[str, ...]) -> int:
-    layers = prunable_layers(build(network.name, network.shape, network.classes), rate, exclude)
+def _mask_bytes(network: Network, rate: Rates, exclude: tuple[str, ...], include: tuple[str, ...]) -> int:
+    layers = prunable_layers(network.build(), rate, exclude, include)
     return sum(-(-layer.size // 8) for layer in layers.values()) + _HEADER + _TENSOR * len(layers)

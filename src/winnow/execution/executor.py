@@ -11,17 +11,16 @@ import torch
 from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
-from winnow.execution.examples import trial_inputs
+from winnow.execution.examples import task_of, trial_batch
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.masking import drawn_mask, pruned
 from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
-from winnow.models import build
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import Choice, EngineName, choose, draws
+from winnow.training import Choice, EngineName, Trial, choose, draws
 
 _PARTS = {
     "init": "store",
@@ -186,15 +185,20 @@ class Executor:
     def _choice(self, step: Train) -> Choice:
         """The engine for a training, told once."""
         if step.course not in self._choices:
-            network = step.course.network
-            module = build(network.name, network.shape, network.classes)
+            network, task, (inputs, targets) = step.course.network, task_of(step.course), trial_batch(step.course)
+            module = network.build()
+            trial = Trial(module, network.initial_values(0, 0), task, inputs, targets)
+            if network.source is not None:
+                trial.check()
             chosen = choose(
                 module,
                 self.device,
                 precision=step.course.precision,
                 deterministic=step.deterministic,
                 clips=step.course.updates.clip is not None,
-                draws=draws(module, trial_inputs(network)),
+                draws=draws(module, inputs),
+                task=task,
+                trial=trial,
                 engine=self.engine,
                 width=self.width,
             )

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from winnow.course import Examples, Noise
 from winnow.errors import RecipeError
-from winnow.execution.examples import splits, trial_inputs
+from winnow.execution.examples import splits, task_of, trial_batch
 from winnow.execution.training import initial_state, starting_state
-from winnow.models import build
 from winnow.pruning import Context, Mask, prunable_layers, prune
 from winnow.pruning.prune import check_every_layer_is_alive
 from winnow.pruning.random import drawn
@@ -33,10 +32,10 @@ def drawn_mask(step: Draw, store: Store) -> Mask:
 def pruned(step: Prune, store: Store, device: torch.device) -> Mask:
     """The mask of a level. Raises LayerCollapse where a layer would be left without weights."""
     network = step.course.network
-    module = build(network.name, network.shape, network.classes)
-    layers = prunable_layers(module, step.rate, step.exclude)
+    module = network.build(device)
+    layers = prunable_layers(module, step.rate, step.exclude, step.include or ())
     before = step.trained.mask if isinstance(step.trained, Train) else None
-    init = step.init
+    init, task = step.init, task_of(step.course)
 
     def on_device(values: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: value.to(device) for name, value in values.items()}
@@ -54,11 +53,12 @@ def pruned(step: Prune, store: Store, device: torch.device) -> Mask:
         initial=on_device(initial_state(init, store).values()),
         mask=store.mask(before) if before else Mask.ones({name: layer.shape for name, layer in layers.items()}),
         network=module,
+        loss=lambda outputs, targets: task.each(outputs, targets).mean(),
         images=images,
         batch=step.course.batch,
         shape=network.shape,
         generator=generator(init.seed, init.replicate, "mask", step.level, 2),
-        randomness=randomness if draws(module, trial_inputs(network)) else nullcontext,
+        randomness=randomness if draws(module, trial_batch(step.course)[0]) else nullcontext,
     )
     return prune(
         context,
@@ -78,8 +78,13 @@ def some_examples(
     Raises RecipeError where there are not so many.
     """
     train = splits(examples, device).train
-    labels = train.labels_at(torch.arange(len(train))).cpu()
     order = torch.randperm(len(train), generator=stream)
+    labels = train.targets.cpu() if per_class else torch.zeros(len(train), dtype=torch.int64)
+    if labels.ndim != 1 or labels.is_floating_point():
+        raise RecipeError(
+            f"the score asks for {count} training examples of each class, and the targets of "
+            f"{examples.place or examples.name} are no classes.\nChoose another score, such as 'magnitude'."
+        )
     classes = range(int(labels.max()) + 1)
     groups = [order[labels[order] == label] for label in classes] if per_class else [order]
     least = min(len(group) for group in groups)

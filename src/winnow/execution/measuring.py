@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from winnow.course import Course
-from winnow.data import Resident
+from winnow.data.table import InMemory
 from winnow.execution.examples import splits
-from winnow.models import build
+from winnow.models.drawing import STATISTICS
 from winnow.pruning import Mask
 from winnow.training import Plain, State, evaluated
 from winnow.training.engines import computing_in
@@ -67,10 +67,10 @@ def along_the_line(
     they are, without augmentation. In between, the running statistics of batch normalization would be those of no
     network: they are taken anew at every point, from the same training examples. Source: LMC (arXiv 1912.05671), §2.
     """
-    network = build(course.network.name, course.network.shape, course.network.classes)
+    network = course.network.build(device)
     data = splits(course.examples, device)
     train = _First(data.train, examples)
-    engine = Plain(network, course.precision)
+    engine = Plain(network, course.precision, data.task(course))
     rows: list[Row] = []
     for number in range(points):
         position = number / (points - 1)
@@ -96,7 +96,8 @@ def _recalibrate_(network: nn.Module, state: State, train: _First, course: Cours
     if not norms:
         return
     for name, buffer in state.buffers.items():
-        buffer.fill_(1 if name.endswith("running_var") else 0)
+        if name.rpartition(".")[2] in STATISTICS:
+            buffer.fill_(1 if name.endswith("running_var") else 0)
     network.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
@@ -114,11 +115,16 @@ def _recalibrate_(network: nn.Module, state: State, train: _First, course: Cours
 class _First:
     """The first so many examples of a split."""
 
-    split: Resident
+    split: InMemory
     most: int
 
     def __len__(self) -> int:
         return min(self.most, len(self.split))
+
+    @property
+    def at_once(self) -> int:
+        """See Resident."""
+        return self.split.at_once
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """See Resident."""

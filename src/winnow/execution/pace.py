@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import torch
 
 from winnow.course import Noise
-from winnow.data import Resident, entry
-from winnow.execution.examples import trial_inputs
-from winnow.models import build, initialize
+from winnow.data import described
+from winnow.execution.examples import synthetic, task_of, trial_batch
+from winnow.models import trained
+from winnow.models.drawing import ready
 from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
@@ -72,12 +73,13 @@ def _is_alike(manifest: Manifest, step: Train) -> bool:
 def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> float:
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
-    network = build(course.network.name, course.network.shape, course.network.classes)
-    has_draws = draws(network, trial_inputs(course.network))
+    network = course.network.build()
+    has_draws = draws(network, trial_batch(course)[0])
     choice = choose(
         network,
         device,
         draws=has_draws,
+        task=task_of(course),
         precision=course.precision,
         deterministic=step.deterministic,
         engine=name,
@@ -86,23 +88,18 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     lanes = max(1, min(lanes, choice.width))
     noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
     randomness = LaneRandomness(noises, device) if has_draws else None
-    engine = choice.build(network, lanes, {}, course.precision, randomness=randomness)
-    names = [name for name, _ in network.named_parameters()]
+    engine = choice.build(
+        ready(network, device), lanes, {}, course.precision, task=task_of(course), randomness=randomness
+    )
+    names = trained(network)
     updates = optimizer(course.updates, exempt(course.updates, network, names))
 
-    stream = torch.Generator().manual_seed(0)
-    values = initialize(network, course.network.init, stream)
+    values = course.network.initial_values(0, 0)
     one = State.of_values(values, names).with_slots(updates.slots)
     state, masks = engine.enter(State.stacked([one] * lanes, device), {})
     count = max(_EXAMPLES, course.batch)
-    examples = Resident(
-        torch.randint(256, (count, *course.network.shape), generator=stream, dtype=torch.uint8),
-        torch.randint(course.network.classes, (count,), generator=stream),
-        mean=course.examples.mean,
-        std=course.examples.std,
-        scale=255,
-        device=device,
-    )
+    known = described(course.examples.place or course.examples.name)
+    examples = synthetic(course, count, device)
     batches = Batches(examples, noises, course.batch, course.examples.augment)
 
     def train() -> None:
@@ -119,7 +116,6 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
             clip=course.updates.clip,
         )
 
-    known = entry(course.examples.name)
     evaluations = (course.examples.validation + known.test) / count
     iteration = _seconds(train, device, at_least=3)
     evaluation = _seconds(lambda: evaluated(engine, state, {"test": examples}), device, at_least=1) * evaluations

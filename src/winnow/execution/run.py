@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from winnow.course import timeline
 from winnow.errors import CorruptResult, MissingResult, RecipeError
@@ -20,6 +21,8 @@ from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
 from winnow.experiments.retraining import switches
 from winnow.experiments.words import start
+from winnow.handed import handed_data, handed_network
+from winnow.models import tied
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import read, to_toml
@@ -96,7 +99,10 @@ class Run:
             "mask": row.mask.key if row.mask else None,
             "winnow": winnow_version(),
         }
-        return Ticket(mask, point.values(), provenance)
+        state = point.values()
+        network = row.trained.course.network.build()
+        state |= {name: state[known].clone() for name, known in tied(network).items()}
+        return Ticket(mask, state, provenance)
 
     def _row(self, level: int, replicate: int) -> Row:
         for row in self.experiment.rows:
@@ -113,6 +119,8 @@ class Run:
 def run(
     recipe: Recipe | str | Path = "digits",
     *,
+    model: str | nn.Module | Callable[..., nn.Module] | None = None,
+    data: Any = None,
     store: Store | Path | str | None = None,
     device: Device = "auto",
     keep: Keep = "weights",
@@ -125,7 +133,14 @@ def run(
     """Find the tickets of a recipe, training only what the store does not hold.
 
     `recipe` is a Recipe, a bundled one's name, or a TOML file. `changes` are fields to change in it, by path with
-    two underscores for a dot: `levels=3`, `train__length="2ep"`. What a run was doing when it is interrupted is
+    two underscores for a dot: `levels=3`, `train__length="2ep"`.
+
+    `model` and `data` put a network and data in the place of the recipe's. A model is a function or class that builds
+    it, called with what it takes of `shape` and `classes`; or a module, whose values every replicate then begins with;
+    or a name. Unless `model__init` is given, it initializes itself. Data are two torch datasets (train, test) of
+    (input, target), the four arrays of `winnow.data.OwnArrays`, or a name.
+
+    What a run was doing when it is interrupted is
     saved, and the same call goes on from there. `engine` and `lanes` (at most so many at once) override what Winnow
     chooses for the network and the device; `profile` is told where the time went. Where the recipe's `rewind` is
     "auto", k is found first, as the onset of stability (`Run.onset`).
@@ -140,8 +155,13 @@ def run(
     [1.0, 0.802, 0.643]
     """
     recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
-    if changes:
-        recipe = recipe.edited({name.replace("__", "."): value for name, value in changes.items()})
+    edits: dict[str, Any] = {name.replace("__", "."): value for name, value in changes.items()}
+    if model is not None:
+        edits = {"model.name": handed_network(model), "model.init": "own"} | edits
+    if data is not None:
+        edits["data.name"] = handed_data(data)
+    if edits:
+        recipe = recipe.edited(edits)
     opened = store if isinstance(store, Store) else Store(store)
     reporter = reporter or Silent()
     executor = Executor(

@@ -13,11 +13,12 @@ from torch import Tensor
 from winnow.course import Course
 from winnow.errors import WinnowError
 from winnow.execution import progress
-from winnow.execution.examples import splits, trial_inputs
+from winnow.execution.examples import splits, trial_batch
 from winnow.execution.lanes import Lane
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
-from winnow.models import build, initialize
+from winnow.models import trained
+from winnow.models.drawing import ready
 from winnow.pruning import Mask
 from winnow.pruning.signs import altered
 from winnow.seeds import generator
@@ -133,11 +134,16 @@ class _Batch:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
         masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         network = self.course.network
-        module = build(network.name, network.shape, network.classes)
+        module = network.build()
         noises = [lane.lane.last.noise for lane in self.started]
-        randomness = LaneRandomness(noises, state.device) if draws(module, trial_inputs(network)) else None
+        has_draws = draws(module, trial_batch(self.course)[0])
         self.engine = self.trainer.choice.build(
-            module, state.lanes, masks, self.course.precision, randomness=randomness
+            ready(module, state.device),
+            state.lanes,
+            masks,
+            self.course.precision,
+            task=self.examples.task(self.course),
+            randomness=LaneRandomness(noises, state.device) if has_draws else None,
         )
         updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
@@ -247,10 +253,8 @@ def initial_state(step: Init, store: Store) -> State:
     """The state before training: the stored one, else drawn from the step's seed."""
     if store.has(step, Content.WEIGHTS):
         return store.state(step)
-    network = build(step.network.name, step.network.shape, step.network.classes)
-    stream = generator(step.seed, step.replicate, "init", step.sample)
-    values = initialize(network, step.network.init, stream)
-    return State.of_values(values, [name for name, _ in network.named_parameters()])
+    values = step.network.initial_values(step.seed, step.replicate, step.sample)
+    return State.of_values(values, trained(step.network.build()))
 
 
 def starting_state(step: Init | Train | Alter, store: Store) -> State:

@@ -10,7 +10,6 @@ from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
-from winnow.models import build
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score
@@ -29,9 +28,13 @@ def imp(recipe: Recipe) -> Experiment:
     UnknownName, where the recipe cannot be followed.
     """
     shared = course(recipe)
-    chosen_controls(recipe.control)
-    network = build(shared.network.name, shared.network.shape, shared.network.classes)
-    prunable_layers(network, recipe.prune.rate, recipe.prune.exclude)
+    if "reinit" in chosen_controls(recipe.control) and shared.network.is_fixed:
+        raise RecipeError(
+            "control 'reinit' draws weights anew, and this network was handed over as a module with its own values.\n"
+            "Hand over the function or class that builds it, or leave the control out."
+        )
+    network = shared.network.build()
+    prunable_layers(network, recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
     exempt(shared.updates, network, ())
     _check_levels(recipe)
 
@@ -67,6 +70,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
             scope=recipe.prune.scope,
             score=recipe.prune.score,
             exclude=recipe.prune.exclude,
+            include=recipe.prune.include or None,
             granularity=None if recipe.prune.granularity == WEIGHT else recipe.prune.granularity,
             code=score.code,
             untrained=dense.course if isinstance(ranked, Init) else None,

@@ -10,7 +10,6 @@ from winnow.course import course, timeline
 from winnow.errors import RecipeError
 from winnow.experiments.experiment import TICKET, Experiment, Keep
 from winnow.experiments.imp import imp
-from winnow.models import build
 from winnow.pruning import prunable_layers
 from winnow.pruning.granularity import kept_at
 from winnow.recipe import Recipe, Retrain
@@ -192,7 +191,7 @@ def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
     if not 0 < density < 1:
         raise RecipeError(f"density {density:g} is not between 0 and 1. Write a percentage such as 10.7%.")
     shared = course(recipe).network
-    layers = prunable_layers(build(shared.name, shared.shape, shared.classes), recipe.prune.rate, recipe.prune.exclude)
+    layers = prunable_layers(shared.build(), recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
     size = sum(layer.size for layer in layers.values())
     densities = {
         level: sum(kept_at(layer, level, recipe.prune.granularity) for layer in layers.values()) / size

@@ -1,10 +1,25 @@
-"""The networks, by name: a family and its sizes, as in `lenet-300-100` or `conv-4`."""
+"""The networks, by name: a family and its sizes, as in `lenet-300-100` or `conv-4`; or from elsewhere."""
 
 from winnow.models.conv import conv
+from winnow.models.drawing import tied, trained
+from winnow.models.foreign import foreign
 from winnow.models.initialize import initialize
 from winnow.models.lenet import lenet
-from winnow.models.registry import build, families, register
+from winnow.models.registry import build, draw_own, families, register
 from winnow.models.resnet import resnet
 from winnow.models.vgg import vgg
 
-__all__ = ["build", "conv", "families", "initialize", "lenet", "register", "resnet", "vgg"]
+__all__ = [
+    "build",
+    "conv",
+    "draw_own",
+    "families",
+    "foreign",
+    "initialize",
+    "lenet",
+    "register",
+    "resnet",
+    "tied",
+    "trained",
+    "vgg",
+]

@@ -42,6 +42,9 @@ class Context:
     network: nn.Module = field(default_factory=nn.Identity)
     """The network as a module, without values of its own: `outputs` calls it."""
 
+    loss: Callable[[Any, Tensor], Tensor] = functional.cross_entropy
+    """Outputs and labels of some examples -> the mean loss that training lowers."""
+
     images: Images | None = None
     """Where `examples` come from."""
 
@@ -111,7 +114,7 @@ class Context:
         return outputs
 
     def gradients(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """The gradient of the mean cross entropy of some examples in each prunable weight, in training mode."""
+        """The gradient of the mean loss of some examples in each prunable weight, in training mode."""
         weights = {name: weight.detach().clone().requires_grad_() for name, weight in self.weights.items()}
-        loss = functional.cross_entropy(self.outputs(images, weights), labels)
+        loss = self.loss(self.outputs(images, weights), labels)
         return dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))

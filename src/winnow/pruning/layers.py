@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -11,9 +12,12 @@ from typing import cast
 from torch import nn
 
 from winnow.errors import RecipeError
+from winnow.models.initialize import is_bias
 from winnow.recipe import LayerKind, Rates
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_CONVOLUTIONS = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
+_PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
+_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True)
@@ -28,40 +32,169 @@ class Layer:
     @property
     def size(self) -> int:
         """How many weights the kernel has."""
-        size = 1
-        for length in self.shape:
-            size *= length
-        return size
+        return math.prod(self.shape)
 
 
-def prunable_layers(network: nn.Module, rates: Rates, exclude: Sequence[str] = ()) -> dict[str, Layer]:
-    """The prunable parameters of a network by name, in the network's order.
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a network, and whether it is pruned."""
 
-    Kernels of convolutions and linear layers alone, never biases or normalizations. The last linear layer is
-    the `output`. Parameters whose kind has no rate, or whose name matches a pattern in `exclude`, are left out.
+    name: str
+    """Its first name, where several modules share it."""
+
+    shape: tuple[int, ...]
+    kind: LayerKind | None
+    """None where it is no kernel."""
+
+    rate: Fraction | None
+    """None where it is not pruned."""
+
+    reason: str
+    """Why it is not pruned, or why though it would not be by its kind; else empty."""
+
+    @property
+    def size(self) -> int:
+        """How many weights it has."""
+        return math.prod(self.shape)
+
+
+def prunable_layers(
+    network: nn.Module, rates: Rates, exclude: Sequence[str] = (), include: Sequence[str] = ()
+) -> dict[str, Layer]:
+    """The prunable parameters of a network by name, in the network's order; see `parameters`.
+
     Raises RecipeError for a pattern that matches nothing, or when nothing is left.
     """
-    modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
-    kernels = {
-        f"{name}.weight".removeprefix("."): module
-        for name, module in modules
-        if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
-    }
-    for pattern in exclude:
-        if not any(fnmatchcase(name, pattern) for name in kernels):
-            raise RecipeError(
-                f"prune.exclude: '{pattern}' matches none of the network's kernels: {', '.join(kernels)}."
-            )
-    last_linear = next((name for name, module in reversed(kernels.items()) if isinstance(module, nn.Linear)), None)
-    layers: dict[str, Layer] = {}
-    for name, module in kernels.items():
-        kind: LayerKind = "conv" if isinstance(module, _CONVOLUTIONS) else "output" if name == last_linear else "linear"
-        rate: float | None = getattr(rates, kind)
-        if rate is not None and not any(fnmatchcase(name, pattern) for pattern in exclude):
-            layers[name] = Layer(kind, tuple(module.get_parameter("weight").shape), Fraction(str(rate)))
+    every = parameters(network, rates, exclude, include)
+    layers = {each.name: Layer(each.kind or "linear", each.shape, each.rate) for each in every if each.rate is not None}
     if not layers:
+        kernels = ", ".join(each.name for each in every if each.kind)
         raise RecipeError(
-            f"prune.rate gives no rate for any kernel of the network ({', '.join(kernels) or 'it has none'}), "
+            f"prune.rate gives no rate for any kernel of the network ({kernels or 'it has none'}), "
             f"so nothing would be pruned."
         )
     return layers
+
+
+def parameters(
+    network: nn.Module, rates: Rates, exclude: Sequence[str] = (), include: Sequence[str] = ()
+) -> list[Parameter]:
+    """Every parameter of a network, in its order, with its kind, its rate of pruning, or why it is not pruned.
+
+    Pruned are the kernels of convolutions, of linear layers (transformers' `Conv1D` among them), and the projections of
+    attention: its in_proj_weight, and linear layers inside a module whose class has "attention" in its name. The last
+    linear layer is the `output`. Biases, normalizations and frozen parameters never are; embeddings, and what is tied
+    to one, where they have a rate. Patterns of names in `include` add parameters, at the rate of their kind or of
+    linear layers; those in `exclude` have the last word.
+
+    Raises RecipeError for a pattern that matches nothing.
+
+    >>> network = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 4), nn.Linear(4, 7, bias=False))
+    >>> [(each.name, each.kind, str(each.rate)) for each in parameters(network, Rates(linear=0.2, output=0.1))]
+    [('0.weight', 'embedding', 'None'), ('1.weight', 'linear', '1/5'), ('1.bias', None, 'None'),
+     ('2.weight', 'output', '1/10')]
+    """
+    found = _found(network)
+    kernels = [name for name, use in found.items() if use.kind]
+    for pattern in exclude:
+        if not any(fnmatchcase(name, pattern) for name in (*kernels, *_matching(found, include))):
+            raise RecipeError(
+                f"prune.exclude: '{pattern}' matches none of the network's kernels: {', '.join(kernels)}."
+            )
+    for pattern in include:
+        if not _matching(found, [pattern]):
+            names = ", ".join(found)
+            raise RecipeError(f"prune.include: '{pattern}' matches none of the network's parameters: {names}.")
+    return [_decided(name, use, rates, exclude, include) for name, use in found.items()]
+
+
+@dataclass(frozen=True)
+class _Use:
+    """A parameter as a module uses it."""
+
+    parameter: nn.Parameter
+    kind: LayerKind | None
+    what: str
+    """What it is, where it is no kernel."""
+
+
+def _found(network: nn.Module) -> dict[str, _Use]:
+    """Every parameter by its first name. One that an embedding uses too is an embedding."""
+    modules = dict(cast("Iterator[tuple[str, nn.Module]]", network.named_modules()))
+    first: dict[int, str] = {}
+    found: dict[str, _Use] = {}
+    last_linear = ""
+    for path, parameter in network.named_parameters(remove_duplicate=False):
+        owner, _, name = path.rpartition(".")
+        kind = _kind(modules, owner, name)
+        known = first.setdefault(id(parameter), path)
+        if kind == "linear":
+            last_linear = known
+        if known == path or (kind == "embedding" and found[known].kind != "embedding"):
+            found[known] = _Use(parameter, kind, _what(modules[owner], name))
+    if last_linear and found[last_linear].kind == "linear":
+        found[last_linear] = _Use(found[last_linear].parameter, "output", "")
+    return found
+
+
+def _kind(modules: dict[str, nn.Module], owner: str, name: str) -> LayerKind | None:
+    module = modules[owner]
+    if isinstance(module, nn.MultiheadAttention) and name in _PROJECTIONS:
+        return "attention"
+    if name != "weight":
+        return None
+    if isinstance(module, _CONVOLUTIONS):
+        return "conv"
+    if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+        return "embedding"
+    if isinstance(module, (nn.Linear, nn.Bilinear)) or type(module).__name__ == "Conv1D":
+        return "attention" if _is_in_attention(modules, owner) else "linear"
+    return None
+
+
+def _is_in_attention(modules: dict[str, nn.Module], owner: str) -> bool:
+    """Whether a module lies within one of attention, by the names of the classes around it but the whole network's."""
+    parts = owner.split(".")
+    around = (type(modules[".".join(parts[:depth])]).__name__.lower() for depth in range(1, len(parts)))
+    return any("attention" in name or "attn" in name for name in around)
+
+
+def _what(module: nn.Module, name: str) -> str:
+    if is_bias(name):
+        return "bias"
+    if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower():
+        return "normalization"
+    return f"no kernel ({type(module).__name__})"
+
+
+def _matching(found: dict[str, _Use], patterns: Sequence[str]) -> list[str]:
+    return [name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+def _decided(name: str, use: _Use, rates: Rates, exclude: Sequence[str], include: Sequence[str]) -> Parameter:
+    """Whether a parameter is pruned, at which rate, or why not."""
+    rate = _rate(use.kind, rates)
+    reason = "" if use.kind and rate else f"no rate for {use.kind}" if use.kind else use.what
+    if _fits(name, include) and not use.parameter.requires_grad:
+        raise RecipeError(f"prune.include: '{name}' is frozen (requires_grad is False), so it is never trained.")
+    if _fits(name, include) and rate is None:
+        if rates.linear is None:
+            raise RecipeError(f"prune.include: '{name}' has the rate of linear layers. Give prune.rate.linear.")
+        rate, reason = rates.linear, "prune.include"
+    if not use.parameter.requires_grad:
+        rate, reason = None, "frozen"
+    if _fits(name, exclude):
+        rate, reason = None, "prune.exclude"
+    exact = None if rate is None else Fraction(str(rate))
+    return Parameter(name, tuple(use.parameter.shape), use.kind, exact, reason)
+
+
+def _fits(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _rate(kind: LayerKind | None, rates: Rates) -> float | None:
+    if kind is None:
+        return None
+    rate: float | None = getattr(rates, kind)
+    return rates.linear if kind == "attention" and rate is None else rate

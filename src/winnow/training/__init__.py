@@ -13,6 +13,7 @@ from winnow.training.randomness import LaneRandomness, draws
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
 from winnow.training.tasks import Classification, Task
+from winnow.training.trial import Trial
 
 __all__ = [
     "Batches",
@@ -31,6 +32,7 @@ __all__ = [
     "State",
     "Stream",
     "Task",
+    "Trial",
     "choose",
     "draws",
     "evaluated",

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from winnow.course import Noise
-from winnow.data import WHOLE, Draws, Resident, Shard, draw
+from winnow.data import WHOLE, Draws, Shard, draw
 from winnow.data.augment import Augmentation
+from winnow.data.table import InMemory
 from winnow.seeds import generator
 
 
@@ -34,7 +35,7 @@ class Batches:
 
     def __init__(
         self,
-        examples: Resident,
+        examples: InMemory,
         noises: Sequence[Noise],
         batch: int,
         augment: tuple[Augmentation, ...] | None = None,
@@ -51,7 +52,10 @@ class Batches:
         self._draws = Draws(torch.empty(0), torch.empty(0))
 
     def at(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """The images (lanes, batch, channels, height, width) and labels (lanes, batch) of an iteration."""
+        """The inputs (lanes, batch, ...) and targets (lanes, batch, ...) of an iteration.
+
+        Images are (lanes, batch, channels, height, width) and their labels (lanes, batch).
+        """
         epoch, position = divmod(iteration, self.per_epoch)
         if epoch != self._epoch:
             self._begin(epoch)

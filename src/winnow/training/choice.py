@@ -16,6 +16,7 @@ from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stac
 from winnow.training.perceptron import Perceptron, linear_layers
 from winnow.training.randomness import LaneRandomness
 from winnow.training.tasks import Classification, Task
+from winnow.training.trial import Trial
 
 _log = logging.getLogger(__name__)
 
@@ -64,6 +65,7 @@ def choose(
     clips: bool = False,
     draws: bool = False,
     task: Task | None = None,
+    trial: Trial | None = None,
     engine: EngineName = "auto",
     width: int | None = None,
 ) -> Choice:
@@ -71,7 +73,8 @@ def choose(
 
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
     `clips` is whether the lanes' gradients are clipped, which needs each lane's own; `draws`, whether the network draws
-    random numbers while it trains; `task`, what its outputs are held against: classification where it is left out.
+    random numbers while it trains; `task`, what its outputs are held against: classification where it is left out;
+    `trial`, by which it is known whether vmap can vectorize the network. Where it cannot, lanes are trained one by one.
     Raises RecipeError for an engine that cannot train the network.
     """
     if width is not None and width < 1:
@@ -103,6 +106,11 @@ def choose(
     fitting = width or max(1, min(_MOST_LANES, lanes_bytes(device) // lane_bytes))
     if engine == "auto" and obstacle is None and device.type == "cpu":
         return Choice("perceptron", fitting, f"fully connected, up to {fitting} lanes in one product of each layer")
+    cannot = trial.obstacle_to_stacking() if trial and engine in ("auto", "stacked") else None
+    if cannot and engine == "stacked":
+        raise RecipeError(f"the engine 'stacked' cannot train this network: {cannot}.\nUse 'auto' or 'plain'.")
+    if cannot:
+        return Choice("plain", 1, f"lanes of this network cannot be stacked ({cannot})")
     reason = f"up to {fitting} lanes in one batched computation" if engine == "auto" else "asked for"
     return Choice("stacked" if engine == "auto" else engine, fitting, reason)
 

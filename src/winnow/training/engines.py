@@ -88,7 +88,8 @@ class Plain(Whole):
         with self.randomness.at(state.iteration, lane) if self.randomness else nullcontext():
             outputs = self._forward(parameters, state, lane, images)  # (batch, ...)
         loss = self.task.each(outputs, labels).mean()
-        return loss.detach(), torch.autograd.grad(loss, list(parameters.values()))
+        # A parameter that the outputs do not depend on has a gradient of zero.
+        return loss.detach(), torch.autograd.grad(loss, list(parameters.values()), materialize_grads=True)
 
     @torch.no_grad()
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -139,7 +140,8 @@ class Stacked(Whole):
             outputs = at_least_float32(self._own_images(parameters | state.buffers, images))  # (lanes, batch, ...)
         losses = self.task.each(_together(outputs), labels.flatten(0, 1)).view(labels.shape[:2]).mean(1)  # (lanes,)
         # Lanes share nothing, so the gradient of the sum is each lane's own.
-        return losses.detach(), list(torch.autograd.grad(losses.sum(), list(parameters.values())))
+        gradients = torch.autograd.grad(losses.sum(), list(parameters.values()), materialize_grads=True)
+        return losses.detach(), list(gradients)
 
     @torch.no_grad()
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

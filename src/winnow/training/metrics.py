@@ -98,7 +98,7 @@ def _sums(engine: Engine, state: State, split: Evaluable) -> tuple[Tensor, Tenso
     """Each lane's summed loss and summed score, in float64: (lanes,) both."""
     losses: list[Tensor] = []
     scores: list[Tensor] = []
-    for images, labels in split.chunks(_CHUNK):
+    for images, labels in split.chunks(getattr(split, "at_once", _CHUNK)):
         loss, score = engine.evaluate(state, images, labels)
         losses.append(loss.double())
         scores.append(score.double())

@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from winnow.course import Noise
 from winnow.errors import RecipeError
+from winnow.models.drawing import values_of
 from winnow.seeds import derive
 
 _aten = torch.ops.aten
@@ -121,8 +122,7 @@ def draws(network: nn.Module, inputs: Tensor) -> bool:
     >>> draws(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.0)), torch.zeros(3, 2))
     False
     """
-    own = network.state_dict(keep_vars=True)
-    values = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in own.items()}
+    values = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in values_of(network).items()}
     was_training = network.training
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.get_rng_state()

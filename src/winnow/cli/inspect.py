@@ -1,0 +1,113 @@
+"""`winnow inspect`: a network's parameters, which of them are pruned and why, and what that leaves at each level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from winnow.cli.arguments import WithRecipe, parse
+from winnow.recipe import Recipe
+from winnow.recipes import names, read
+
+if TYPE_CHECKING:
+    from winnow.pruning.layers import Parameter
+
+_LEVELS = 5
+"""The most levels whose density is told."""
+
+_RATES = {"prune.rate.conv": 0.2, "prune.rate.linear": 0.2, "prune.rate.output": 0.1}
+"""Of a network without a recipe: the rates of LTH, for every kind of kernel."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options(WithRecipe):
+    """Show the parameters of a recipe's network: their shapes and kinds, at which rate they are pruned, or why not.
+
+    In the place of a recipe may stand a network's name, such as `resnet-20` or `nets/mine.py:small`. It needs the shape
+    of its examples and the number of classes, which are those of the data (`--data.name cifar10`). Nothing is trained
+    or fetched.
+    """
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    name, rest = ("digits", words) if not words or words[0].startswith("-") else (words[0], words[1:])
+    recipe = _recipe(name)
+    recipe = parse(Options, rest, command=f"inspect {name}", default=Options(recipe=recipe)).recipe
+    from winnow.course import network
+    from winnow.data import described
+    from winnow.models.drawing import tied
+    from winnow.pruning.layers import parameters, prunable_layers
+
+    data = described(recipe.data.name)
+    module = network(recipe, data).build()
+    pruning = recipe.prune
+    every = parameters(module, pruning.rate, pruning.exclude, pruning.include)
+    out = Console(highlight=False)
+    unit = {"classes": "classes", "tokens": "tokens", "numbers": f"number{'s' * (data.classes > 1)} to learn"}
+    shape = "x".join(map(str, data.shape))
+    out.print(
+        f"{recipe.model.name} for {data.inputs} {shape} in {data.classes} {unit[data.targets]} ({recipe.data.name})",
+        soft_wrap=True,
+    )
+    out.print(_parameters_table(every))
+    out.print(_counts(every), soft_wrap=True)
+    for other, first in tied(module).items():
+        out.print(f"{other} is {first}: one tensor, pruned and trained once.", soft_wrap=True)
+    prunable_layers(module, pruning.rate, pruning.exclude, pruning.include)
+    out.print()
+    out.print(_levels_table(recipe, every))
+    return 0
+
+
+def _recipe(name: str) -> Recipe:
+    """The recipe of that name, or one with the network of that name."""
+    from winnow.models import foreign
+
+    if name in names() or (foreign(name) is None and (name.endswith(".toml") or "/" in name)):
+        return read(name)
+    return read("digits").edited({"name": name, "model.name": name, **_RATES})
+
+
+def _parameters_table(every: Sequence[Parameter]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("parameter", no_wrap=True)
+    table.add_column("shape", justify="right", no_wrap=True)
+    table.add_column("kind", no_wrap=True)
+    table.add_column("weights", justify="right", no_wrap=True)
+    table.add_column("pruned", no_wrap=True)
+    for each in every:
+        pruned = f"no: {each.reason}" if each.rate is None else f"{100 * float(each.rate):g} %"
+        pruned += f" ({each.reason})" if each.rate is not None and each.reason else ""
+        shape = "x".join(map(str, each.shape)) or "1"
+        table.add_row(each.name, shape, each.kind or "", f"{each.size:,}", pruned)
+    return table
+
+
+def _counts(every: Sequence[Parameter]) -> str:
+    prunable = [each for each in every if each.rate is not None]
+    return (
+        f"{sum(each.size for each in every):,} weights in {len(every)} parameters; prunable are "
+        f"{sum(each.size for each in prunable):,} in {len(prunable)}."
+    )
+
+
+def _levels_table(recipe: Recipe, every: Sequence[Parameter]) -> Table:
+    from winnow.pruning.prune import kept_weights
+
+    rates = {each.name: (each.size, each.rate) for each in every if each.rate is not None}
+    size = sum(count for count, _ in rates.values())
+    table = Table(box=None, pad_edge=False)
+    for column in ("level", "density", "weights left"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for level in range(min(recipe.levels, _LEVELS) + 1):
+        if recipe.prune.scope == "global":
+            kept = kept_weights(size, next(rate for _, rate in rates.values()), level)
+        else:
+            kept = sum(kept_weights(count, rate, level) for count, rate in rates.values())
+        table.add_row(str(level), f"{100 * kept / size:.2f} %", f"{kept:,}")
+    return table

@@ -1,0 +1,187 @@
+"""A data set's name -> what must be known of it before any of it is loaded: how much, of which shape, which content.
+
+Winnow's own are in the catalogue. The user's own are named by where they lie:
+
+    npz:FILE        arrays train_inputs, train_targets, test_inputs, test_targets
+    hf:FOLDER       a Hugging Face dataset, as its save_to_disk writes it
+    package.module:function, file.py:function       gives two torch datasets (train, test), or those arrays
+
+Their checksum is of their content. It is remembered by path, size and time of change, so that a large file is read for
+it once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from winnow.data.arrays import Arrays
+from winnow.data.cache import cache_directory, load, where
+from winnow.data.catalogue import CATALOGUE, entry
+from winnow.data.inputs import Inputs, OwnArrays, Targets, from_arrays
+from winnow.data.materialize import materialized, open_hugging_face
+from winnow.errors import DataError, UnknownName
+from winnow.given import PREFIX, given
+from winnow.named import is_own, named
+
+FIELD = "data.name"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Described:
+    """What a recipe needs to know of its data."""
+
+    name: str
+    """As the recipe writes it."""
+
+    train: int
+    """Training examples, validation not yet taken off."""
+
+    test: int
+    """Test examples."""
+
+    shape: tuple[int, ...]
+    """Of one input: (channels, height, width) of an image."""
+
+    classes: int
+    """How many classes; of tokens, how many different ones; of numbers, how many an example has."""
+
+    checksum: str
+    """The sha256 of the content."""
+
+    inputs: Inputs = "images"
+    targets: Targets = "classes"
+
+    is_own: bool = True
+    """Whether it is the user's, and not one of the catalogue."""
+
+
+def described(name: str) -> Described:
+    """What is known of a data set. Raises UnknownName, RecipeError or DataError.
+
+    >>> described("digits").train, described("digits").shape
+    (1200, (1, 8, 8))
+    """
+    if not _is_own(name):
+        known = entry(name)
+        return Described(
+            name=name,
+            train=known.train,
+            test=known.test,
+            shape=known.shape,
+            classes=known.classes,
+            checksum=known.checksum,
+            is_own=False,
+        )
+    stamp = _stamp(name)
+    return _described(name) if stamp is None else _remembered(name, stamp)
+
+
+def opened(name: str) -> Arrays | OwnArrays:
+    """A data set in memory: Winnow's own as `load` gives it, or the user's. Raises as `described`."""
+    return _opened(name) if _is_own(name) else load(name)
+
+
+def is_here(name: str) -> bool:
+    """Whether a data set need not be fetched."""
+    return _is_own(name) or entry(name).is_bundled or where(name).exists()
+
+
+def _is_own(name: str) -> bool:
+    if ":" in name and not (name.startswith(("npz:", "hf:", PREFIX)) or is_own(name)):
+        raise UnknownName("kind of data", name.partition(":")[0], ["npz", "hf", "file.py", *CATALOGUE])
+    return ":" in name
+
+
+def _opened(name: str) -> OwnArrays:
+    kind, _, place = name.partition(":")
+    if name.startswith(PREFIX):
+        return given(name, field=FIELD)
+    if kind == "npz":
+        return _from_npz(Path(place))
+    if kind == "hf":
+        return open_hugging_face(place, source=name)
+    return _from_function(name)
+
+
+@lru_cache(maxsize=4)
+def _from_function(name: str) -> OwnArrays:
+    """What a function of the user's gives: called once a process, since its content says which data they are."""
+    function = named(name, field=FIELD)
+    if not callable(function):
+        raise DataError(f"field {FIELD}: '{name}' is a {type(function).__name__}; expected a function.")
+    try:
+        value = function()
+    except Exception as error:  # it is not our code that runs here
+        raise DataError(f"field {FIELD}: '{name}' cannot be called: {type(error).__name__}: {error}") from error
+    return materialized(value, source=name)
+
+
+def _from_npz(path: Path) -> OwnArrays:
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            return from_arrays(dict(content), source=str(path))
+    except FileNotFoundError:
+        raise DataError(f"field {FIELD}: there is no file '{path}'.") from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise DataError(f"field {FIELD}: '{path}' is no .npz file of plain arrays: {error}") from None
+
+
+def _described(name: str) -> Described:
+    arrays = _opened(name)
+    return Described(
+        name=name,
+        train=len(arrays.train_inputs),
+        test=len(arrays.test_inputs),
+        shape=arrays.shape,
+        classes=arrays.classes,
+        checksum=arrays.checksum(),
+        inputs=arrays.inputs,
+        targets=arrays.targets,
+    )
+
+
+def _stamp(name: str) -> str | None:
+    """Path, size and time of change of what a name stands for; None where it is no file."""
+    kind, _, place = name.partition(":")
+    if name.startswith(PREFIX):
+        return name  # it has its content in its name
+    if kind not in ("npz", "hf"):
+        return None
+    path = Path(place.partition("#")[0] if kind == "hf" else place)
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    try:
+        stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    except OSError:
+        return None  # opening it says what is wrong
+    return json.dumps([name.partition("#")[2], stats])
+
+
+@lru_cache(maxsize=64)
+def _remembered(name: str, stamp: str) -> Described:
+    """What is known of files that have not changed, read from the cache if it is there."""
+    memory = cache_directory() / "described.json"
+    known: dict[str, Any] = {}
+    with suppress(OSError, ValueError):
+        known = json.loads(memory.read_text("utf-8"))
+    where_it_lies = name if name.startswith(PREFIX) else str(Path(name.partition(":")[2]).resolve())
+    with suppress(KeyError, TypeError):
+        stored_stamp, fields = known[where_it_lies]
+        if stored_stamp == stamp:
+            return Described(**{**fields, "name": name, "shape": tuple(fields["shape"])})
+    found = _described(name)
+    known[where_it_lies] = [stamp, dataclasses.asdict(found)]
+    with suppress(OSError):  # to remember is no duty
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        temporary = memory.with_suffix(f".{os.getpid()}.part")
+        temporary.write_text(json.dumps(known), "utf-8")
+        os.replace(temporary, memory)
+    return found

@@ -1,0 +1,142 @@
+"""Torch datasets and Hugging Face datasets, taken into memory as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from winnow.data.inputs import PARTS, OwnArrays, from_arrays
+from winnow.errors import DataError, MissingExtra, UnknownName
+
+_INPUTS = ("image", "img", "input_ids", "tokens", "pixel_values", "features", "inputs", "input", "x")
+_TARGETS = ("label", "labels", "fine_label", "target", "targets", "y")
+
+
+def materialized(value: Any, *, source: str) -> OwnArrays:
+    """What a user's function gives, or `winnow.run(data=...)` is given, as arrays. Raises DataError.
+
+    It may be a pair of torch datasets (train, test), of (input, target) each; the four arrays, in order or by name; or
+    a Hugging Face DatasetDict with splits `train` and `test`.
+    """
+    if isinstance(value, OwnArrays):
+        return value
+    if type(value).__name__ == "DatasetDict":
+        return from_hugging_face(value, source=source)
+    if isinstance(value, Mapping):
+        by_name = cast("Mapping[Any, Any]", value)
+        return from_arrays({str(name): entry for name, entry in by_name.items()}, source=source)
+    parts: list[Any] = list(cast("Sequence[Any]", value)) if isinstance(value, (tuple, list)) else []
+    if len(parts) == 4:
+        return from_arrays(dict(zip(PARTS, parts, strict=True)), source=source)
+    if len(parts) != 2:
+        raise DataError(
+            f"{source} is a {type(value).__name__}{f' of {len(parts)}' if parts else ''}; expected two datasets "
+            f"(train, test), or the arrays {', '.join(PARTS)}."
+        )
+    arrays: dict[str, Any] = {}
+    for part, dataset in zip(("train", "test"), parts, strict=True):
+        examples = [_example(example, part, source) for example in _each(dataset, part, source)]
+        for name, column in (("inputs", [x for x, _ in examples]), ("targets", [y for _, y in examples])):
+            arrays[f"{part}_{name}"] = _stacked(column, f"{part} {name}", source)
+    return from_arrays(arrays, source=source)
+
+
+def from_hugging_face(dataset: Any, *, source: str, columns: tuple[str, str] | None = None) -> OwnArrays:
+    """A DatasetDict with splits `train` and `test` (or `validation`) as arrays. Raises DataError or UnknownName.
+
+    `columns` names those of inputs and targets; without it they are the ones usually called so. `input_ids` without a
+    column of targets are sequences of tokens.
+    """
+    splits = list(getattr(dataset, "keys", list)())
+    test = next((name for name in ("test", "validation") if name in splits), None)
+    if "train" not in splits or test is None:
+        raise DataError(
+            f"{source} has the splits {', '.join(map(str, splits)) or 'none'}; expected 'train' and 'test'.\n"
+            f"dataset.train_test_split(0.2).save_to_disk(...) makes them."
+        )
+    known: list[str] = list(dataset["train"].column_names)
+    if columns is None:
+        inputs = next((name for name in _INPUTS if name in known), None)
+        targets = next((name for name in _TARGETS if name in known), None)
+        if inputs is None or (targets is None and inputs not in ("input_ids", "tokens")):
+            raise DataError(
+                f"{source} has the columns {', '.join(known)}; say which are the inputs and the targets: "
+                f"hf:FOLDER#inputs,targets."
+            )
+    else:
+        inputs, targets = columns
+        for name in columns:
+            if name not in known:
+                raise UnknownName(f"column of {source}", name, known)
+    arrays: dict[str, Any] = {}
+    for part, split in (("train", "train"), ("test", test)):
+        for kind, column in (("inputs", inputs), ("targets", targets)):
+            if column is not None:
+                arrays[f"{part}_{kind}"] = _stacked(list(dataset[split][column]), f"{part} {kind}", source)
+    return from_arrays(arrays, source=source)
+
+
+def open_hugging_face(written: str, *, source: str) -> OwnArrays:
+    """The dataset that `save_to_disk` wrote to a folder: `FOLDER`, or `FOLDER#inputs,targets` with its columns' names.
+
+    Raises DataError, or MissingExtra without the package `datasets`.
+    """
+    folder, _, names = written.partition("#")
+    chosen = tuple(name.strip() for name in names.split(",")) if names else None
+    if chosen is not None and len(chosen) != 2:
+        raise DataError(f"{source}: after '#' come two columns, of inputs and targets: 'hf:FOLDER#image,label'.")
+    if not Path(folder).is_dir():
+        raise DataError(f"{source}: there is no folder '{folder}'. dataset.save_to_disk('{folder}') writes one.")
+    try:
+        datasets: Any = import_module("datasets")
+    except ImportError:
+        raise MissingExtra("datasets", "hf", "reading a Hugging Face dataset") from None
+    try:
+        dataset = datasets.load_from_disk(folder)
+    except Exception as error:  # it has no error of its own for this
+        raise DataError(f"{source}: '{folder}' is no dataset that save_to_disk wrote: {error}") from error
+    return from_hugging_face(dataset, source=source, columns=chosen)
+
+
+def _each(dataset: Any, part: str, source: str) -> Iterable[Any]:
+    """A dataset's examples. One with a length and indices need not know where it ends."""
+    if hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__"):
+        return (dataset[number] for number in range(len(dataset)))
+    if isinstance(dataset, Iterable):
+        return cast("Iterable[Any]", dataset)
+    raise DataError(f"{source}: the {part} data are a {type(dataset).__name__}; expected a torch Dataset.")
+
+
+def _example(example: Any, part: str, source: str) -> tuple[Any, Any]:
+    if not isinstance(example, (tuple, list)) or len(cast("list[Any]", example)) != 2:
+        raise DataError(
+            f"{source}: an example of the {part} data is a {type(example).__name__}; expected a pair (input, target)."
+        )
+    inputs, target = cast("tuple[Any, Any]", example)
+    return inputs, target
+
+
+def _stacked(column: list[Any], name: str, source: str) -> NDArray[Any]:
+    if not column:
+        raise DataError(f"{source} has no {name}.")
+    arrays = [_array(entry) for entry in column]
+    shapes = {array.shape for array in arrays}
+    if len(shapes) > 1:
+        some = ", ".join(map(str, sorted(shapes, key=str)[:3]))
+        raise DataError(
+            f"{source}: the {name} have different shapes, such as {some}. Bring them to one: resize images, cut or pad "
+            f"sequences."
+        )
+    return np.stack(arrays)
+
+
+def _array(entry: Any) -> NDArray[Any]:
+    array = np.asarray(entry)
+    if hasattr(entry, "getbands") and array.ndim == 3:  # a PIL image has its channels last
+        array = array.transpose(2, 0, 1)
+    return array

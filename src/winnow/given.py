@@ -1,0 +1,39 @@
+"""What was handed over from Python as an object: networks and data that no name of a file or module stands for.
+
+A recipe is text, so an object goes by a name with a fingerprint of its content, `given:small-1a2b3c4d5e6f`, and this
+process remembers what the name means. Keys depend on the fingerprint, so the same object handed over again, in another
+process, finds the results of the first.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from winnow.errors import RecipeError
+
+PREFIX = "given:"
+
+_OBJECTS: dict[str, Any] = {}
+
+
+def give(word: str, fingerprint: str, value: Any) -> str:
+    """Remember an object; gives the name by which a recipe refers to it.
+
+    >>> give("small net", "0123456789abcdef", abs)
+    'given:small-net-0123456789ab'
+    """
+    plain = "".join(letter if letter.isalnum() or letter == "_" else "-" for letter in word)
+    name = f"{PREFIX}{plain}-{fingerprint[:12]}"
+    _OBJECTS[name] = value
+    return name
+
+
+def given(name: str, *, field: str) -> Any:
+    """The object of that name; raises RecipeError where this process was not given it."""
+    if name not in _OBJECTS:
+        what = field.rpartition(".")[0]
+        raise RecipeError(
+            f"field {field}: '{name}' was handed over from Python as an object, which this process does not have.\n"
+            f"Hand it over again, winnow.run({what}=...), or name it: 'file.py:function' works from anywhere."
+        )
+    return _OBJECTS[name]

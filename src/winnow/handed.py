@@ -1,0 +1,60 @@
+"""Networks and data that are handed to `winnow.run` as objects, and the names by which its recipe knows them."""
+
+from __future__ import annotations
+
+import copy
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from torch import nn
+
+from winnow import fingerprint
+from winnow.data import described, materialized
+from winnow.errors import RecipeError
+from winnow.given import give
+
+
+class Fixed:
+    """What gives a network that was handed over with its values: a copy each time, always the same."""
+
+    is_fixed = True
+
+    def __init__(self, network: nn.Module) -> None:
+        self.network = network
+
+    def __call__(self) -> nn.Module:
+        return copy.deepcopy(self.network)
+
+
+def handed_network(model: str | nn.Module | Callable[..., nn.Module]) -> str:
+    """The name of a network: as it is, or of a function or class that builds it, or of a module with its values.
+
+    A function that can be imported goes by `package.module:function`, so that its recipe can be run from anywhere.
+    Others, and modules, go by a fingerprint of their content, and their recipe needs them handed over again.
+
+    >>> handed_network(nn.Identity)
+    'torch.nn.modules.linear:Identity'
+    """
+    if isinstance(model, str):
+        return model
+    if isinstance(model, nn.Module):
+        return give(type(model).__name__, fingerprint.of_module(model), Fixed(model))
+    if not callable(model):
+        raise RecipeError(
+            f"model is a {type(model).__name__}; expected a torch.nn.Module, a function that gives one, or a name."
+        )
+    module, name = getattr(model, "__module__", ""), getattr(model, "__qualname__", "")
+    if module != "__main__" and name.isidentifier() and getattr(sys.modules.get(module), name, None) is model:
+        return f"{module}:{name}"
+    return give(name.rpartition(".")[2] or type(model).__name__, fingerprint.of_callable(model), model)
+
+
+def handed_data(data: Any) -> str:
+    """The name of data: as it is, or of datasets or arrays by a fingerprint of their content."""
+    if isinstance(data, str):
+        return data
+    arrays = materialized(data, source="data")
+    name = give("data", arrays.checksum(), arrays)
+    described(name)  # remembered, so that their results can be read where they are not
+    return name

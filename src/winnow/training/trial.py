@@ -1,0 +1,98 @@
+"""A network tried on two examples and two lanes, on the CPU: whether it can be trained, and its lanes be stacked.
+
+What vmap cannot vectorize, such as a branch on a tensor's value or a buffer that lanes would share, is known by trying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from winnow.errors import RecipeError, WinnowError
+from winnow.models.drawing import seeded, trained, unsaved_buffers
+from winnow.training.engines import Plain, Stacked
+from winnow.training.state import State, Tensors
+from winnow.training.tasks import Task
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What is tried, and with which values and examples. Nothing given here is changed."""
+
+    network: nn.Module
+    values: Tensors
+    """Parameters and saved buffers, by their names in the state dict."""
+
+    task: Task
+    inputs: Tensor
+    """(2, ...)"""
+
+    targets: Tensor
+    """(2, ...)"""
+
+    def check(self) -> None:
+        """Raise RecipeError where the network cannot be trained on such examples for the task."""
+        before = {name: buffer.clone() for name, buffer in unsaved_buffers(self.network).items()}
+        try:
+            with seeded(0):
+                losses, _ = Plain(self.network, task=self.task).gradients(self._lanes(1), *self._batch(1))
+        except WinnowError:
+            raise
+        except Exception as error:  # it is not our code that runs here
+            raise RecipeError(
+                f"the network does not train on inputs of shape {tuple(self.inputs.shape[1:])} ({self.inputs.dtype}) "
+                f"with targets {tuple(self.targets.shape[1:])} ({self.targets.dtype}).\n"
+                f"{type(error).__name__}: {_first_line(error)}\n{self._outputs()}"
+            ) from error
+        if losses.ndim != 1:
+            raise RecipeError(f"the task {type(self.task).__name__} gives no loss for each example.")
+        for name, buffer in unsaved_buffers(self.network).items():
+            if not torch.equal(buffer, before[name]):
+                raise RecipeError(
+                    f"the network's buffer '{name}' changes in training, but is not saved, so neither a rewind nor a "
+                    f"restart could restore it.\nRegister it with persistent=True."
+                )
+
+    def obstacle_to_stacking(self) -> str | None:
+        """Why two lanes cannot be computed as one, or do not come out as they do one by one; None where they do."""
+        plain, stacked = Plain(self.network, task=self.task), Stacked(self.network, task=self.task)
+        states = [self._lanes(2), self._lanes(2)]
+        try:
+            with seeded(0):
+                losses, gradients = plain.gradients(states[0], *self._batch(2))
+                others, stacked_gradients = stacked.gradients(states[1], *self._batch(2))
+        except Exception as error:  # whatever vmap makes of code that is not ours
+            return _first_line(error)
+        pairs = [(losses, others), *zip(gradients, stacked_gradients, strict=True)]
+        pairs += [(buffer, states[1].buffers[name]) for name, buffer in states[0].buffers.items()]
+        if all(torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-4) for one, other in pairs):
+            return None
+        return "two lanes do not come out stacked as they do one by one"
+
+    def _lanes(self, lanes: int) -> State:
+        """Lanes that differ a little."""
+        own = [State.of_values(self.values, trained(self.network)) for _ in range(lanes)]
+        state = State.stacked(own, torch.device("cpu"))
+        for parameter in state.parameters.values():
+            scales = torch.linspace(1, 1.1, lanes).view(-1, *[1] * (parameter.ndim - 1))
+            parameter.mul_(scales)
+        return state
+
+    def _batch(self, lanes: int) -> tuple[Tensor, Tensor]:
+        return torch.stack([self.inputs] * lanes), torch.stack([self.targets] * lanes)
+
+    def _outputs(self) -> str:
+        """What the network gives, for a message."""
+        try:
+            with seeded(0), torch.no_grad():
+                outputs = torch.func.functional_call(self.network.eval(), self.values, (self.inputs,))
+        except Exception:  # the message says why already
+            return "Is it made for such inputs? It is called with a batch of them."
+        given = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
+        return f"For two examples its outputs are {given}, which the task must fit ({type(self.task).__name__})."
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0] or type(error).__name__

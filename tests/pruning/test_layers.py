@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+from torch import nn
+
+from winnow.errors import RecipeError
+from winnow.models import build
+from winnow.pruning.layers import parameters, prunable_layers
+from winnow.recipe import Pruning, Rates
+
+RATES = Rates(conv=0.3, linear=0.2, output=0.1)
+
+
+class Conv1D(nn.Module):
+    """As transformers has it: a linear layer that lies transposed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.Linear(8, 4).weight.detach().clone())
+        self.bias = nn.Parameter(nn.Linear(8, 4).bias.detach().clone())
+
+
+class SelfAttention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(4, 12)
+        self.inner = nn.Sequential(Conv1D())
+
+
+class Language(nn.Module):
+    def __init__(self, is_tied: bool) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(7, 4)
+        self.place = nn.Parameter(self.embed.weight.detach().clone())
+        self.conv = nn.ConvTranspose1d(4, 4, 3)
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.self_attention = SelfAttention()
+        self.norm = nn.LayerNorm(4)
+        self.mlp = nn.Sequential(OrderedDict(fc=nn.Linear(4, 4), frozen=nn.Linear(4, 4)))
+        self.head = nn.Linear(4, 7, bias=False)
+        self.mlp.frozen.requires_grad_(False)
+        if is_tied:
+            self.head.weight = self.embed.weight
+
+
+def kinds(network: nn.Module, rates: Rates = RATES, **patterns: Any) -> dict[str, tuple[str | None, str, str]]:
+    return {each.name: (each.kind, str(each.rate), each.reason) for each in parameters(network, rates, **patterns)}
+
+
+def test_a_parameters_kind_is_its_modules() -> None:
+    assert kinds(Language(is_tied=False)) == {
+        "place": (None, "None", "no kernel (Language)"),
+        "embed.weight": ("embedding", "None", "no rate for embedding"),
+        "conv.weight": ("conv", "3/10", ""),
+        "conv.bias": (None, "None", "bias"),
+        "attention.in_proj_weight": ("attention", "1/5", ""),
+        "attention.in_proj_bias": (None, "None", "bias"),
+        "attention.out_proj.weight": ("attention", "1/5", ""),
+        "attention.out_proj.bias": (None, "None", "bias"),
+        "self_attention.qkv.weight": ("attention", "1/5", ""),
+        "self_attention.qkv.bias": (None, "None", "bias"),
+        "self_attention.inner.0.weight": ("attention", "1/5", ""),
+        "self_attention.inner.0.bias": (None, "None", "bias"),
+        "norm.weight": (None, "None", "normalization"),
+        "norm.bias": (None, "None", "bias"),
+        "mlp.fc.weight": ("linear", "1/5", ""),
+        "mlp.fc.bias": (None, "None", "bias"),
+        "mlp.frozen.weight": ("linear", "None", "frozen"),
+        "mlp.frozen.bias": (None, "None", "frozen"),
+        "head.weight": ("output", "1/10", ""),
+    }
+
+
+def test_an_output_that_shares_the_embeddings_weights_is_an_embedding() -> None:
+    found = kinds(Language(is_tied=True))
+    assert "head.weight" not in found
+    assert found["embed.weight"] == ("embedding", "None", "no rate for embedding")
+    assert found["mlp.fc.weight"] == ("linear", "1/5", "")  # the last linear layer is the head, not another
+    assert kinds(Language(is_tied=True), Rates(embedding=0.5))["embed.weight"] == ("embedding", "1/2", "")
+
+
+def test_attention_and_embeddings_have_rates_of_their_own() -> None:
+    layers = prunable_layers(Language(is_tied=False), Rates(attention=0.4, embedding=0.5))
+    assert {name: (layer.kind, str(layer.rate)) for name, layer in layers.items()} == {
+        "embed.weight": ("embedding", "1/2"),
+        "attention.in_proj_weight": ("attention", "2/5"),
+        "attention.out_proj.weight": ("attention", "2/5"),
+        "self_attention.qkv.weight": ("attention", "2/5"),
+        "self_attention.inner.0.weight": ("attention", "2/5"),
+    }
+
+
+def test_patterns_add_parameters_and_those_that_leave_out_have_the_last_word() -> None:
+    network = Language(is_tied=False)
+    found = kinds(network, include=["place", "embed.*"], exclude=["embed.weight", "*.qkv.weight"])
+    assert found["place"] == (None, "1/5", "prune.include")
+    assert found["embed.weight"] == ("embedding", "None", "prune.exclude")
+    assert found["self_attention.qkv.weight"] == ("attention", "None", "prune.exclude")
+    assert "place" in prunable_layers(network, RATES, include=["place"])
+
+
+@pytest.mark.parametrize(
+    "rates, patterns, message",
+    [
+        (RATES, {"include": ["plase"]}, r"prune.include: 'plase' matches none of the network's parameters: place"),
+        (RATES, {"include": ["mlp.frozen.weight"]}, r"prune.include: 'mlp.frozen.weight' is frozen"),
+        (Rates(conv=0.3), {"include": ["place"]}, r"prune.include: 'place' has the rate of linear layers. Give"),
+        (RATES, {"exclude": ["place"]}, r"prune.exclude: 'place' matches none of the network's kernels: embed.weight"),
+        (Rates(embedding=0.2), {"exclude": ["embed.weight"]}, r"so nothing would be pruned"),
+    ],
+)  # fmt: skip
+def test_patterns_without_effect_are_told(rates: Rates, patterns: Any, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        prunable_layers(Language(is_tied=False), rates, **patterns)
+
+
+def test_where_layers_compete_every_kind_has_one_rate() -> None:
+    with pytest.raises(
+        RecipeError, match=r"scope 'global' ranks all layers together, at one rate; given were \[0.2, 0.3"
+    ):
+        Pruning(rate=Rates(linear=0.2, attention=0.3), scope="global")
+
+
+def test_the_papers_networks_have_the_kinds_they_had() -> None:
+    layers = prunable_layers(build("resnet-20", (3, 32, 32), 10), Rates(conv=0.2), exclude=("*.shortcut.*",))
+    assert sum(layer.size for layer in layers.values()) == 267_696
+    assert {layer.kind for layer in layers.values()} == {"conv"}

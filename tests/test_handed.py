@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+import winnow
+from winnow import fingerprint
+from winnow.data import described, opened
+from winnow.errors import RecipeError
+from winnow.experiments import imp
+from winnow.handed import handed_data, handed_network
+from winnow.results import collect
+from winnow.store import Store
+
+
+class Small(nn.Module):
+    """A network with all that a training state has to tell apart: a table, a frozen and a shared tensor."""
+
+    def __init__(self, shape: tuple[int, ...], classes: int, width: int = 6) -> None:
+        super().__init__()
+        self.first = nn.Linear(shape[0], width)
+        self.shared = nn.Linear(width, width)
+        self.again = nn.Linear(width, width)
+        self.again.weight = self.shared.weight
+        self.frozen = nn.Linear(width, width, bias=False).requires_grad_(False)
+        self.last = nn.Linear(width, classes)
+        self.register_buffer("table", torch.ones(width, dtype=torch.int64))
+        self.register_buffer("scratch", torch.ones(width), persistent=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(self.first(inputs)) * self.table * self.scratch
+        return self.last(self.frozen(self.again(torch.relu(self.shared(hidden)))) + hidden)
+
+
+def pair(classes: int = 3) -> tuple[Any, Any]:
+    inputs = torch.randn(120, 4, generator=torch.Generator().manual_seed(0))
+    targets = (inputs[:, 0] > 0).long() + (inputs[:, 1] > 0.5).long()
+    return TensorDataset(inputs[:100], targets[:100]), TensorDataset(inputs[100:], targets[100:])
+
+
+TINY: dict[str, Any] = {
+    "levels": 2,
+    "replicates": 2,
+    "control": [],
+    "deterministic": True,
+    "train__length": "30it",
+    "train__evaluate": "10it",
+    "train__batch": 20,
+    "data__validation": 20,
+}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WINNOW_DATA", str(tmp_path / "cache"))
+    sys.modules["winnow.data.described"]._remembered.cache_clear()
+
+
+@pytest.fixture
+def found(tmp_path: Path) -> winnow.Run:
+    return winnow.run(model=Small, data=pair(), store=tmp_path / "store", **TINY)
+
+
+def test_a_module_and_datasets_make_tickets(found: winnow.Run) -> None:
+    assert not found.failures
+    assert [level.density for level in found.results.levels][:1] == [1.0]
+    assert list(found.mask(2)) == ["first.weight", "shared.weight", "last.weight"]
+    assert found.recipe.model.init == "own"
+
+
+def test_what_is_frozen_shared_or_a_table_stays_so(found: winnow.Run) -> None:
+    dense = found.store.state(found.experiment.rows[0].trained)
+    start = found.rewind_point(0)
+    assert set(dense.buffers) == {"frozen.weight", "table"}
+    assert torch.equal(dense.buffers["frozen.weight"], start.buffers["frozen.weight"])
+    assert dense.buffers["table"].dtype == torch.int64
+    assert "again.weight" not in dense.parameters
+    assert not torch.equal(dense.parameters["shared.weight"], start.parameters["shared.weight"])
+
+
+def test_a_ticket_fits_the_network_under_all_its_names(found: winnow.Run, tmp_path: Path) -> None:
+    found.ticket(2).save(tmp_path / "ticket.safetensors")
+    ticket, network = winnow.Ticket.read(tmp_path / "ticket.safetensors"), Small((4,), 3)
+    ticket.apply_(network)
+    assert network.again.weight is network.shared.weight
+    assert set(ticket.state) == set(network.state_dict())
+    assert not network.shared.weight[~ticket.mask["shared.weight"]].any()
+
+
+def test_the_same_objects_find_the_results_of_the_first(found: winnow.Run) -> None:
+    again = winnow.run(model=Small, data=pair(), store=found.store, **TINY)
+    assert again.experiment.rows[0].trained == found.experiment.rows[0].trained
+    other = winnow.run(model=functools.partial(Small, width=7), data=pair(), store=found.store, **TINY)
+    assert other.experiment.rows[0].trained != found.experiment.rows[0].trained
+
+
+def test_replicates_begin_with_values_of_their_own_and_a_module_with_its_own(tmp_path: Path, found: winnow.Run) -> None:
+    first, second = (found.rewind_point(replicate).parameters["first.weight"] for replicate in (0, 1))
+    assert not torch.equal(first, second)
+    module = Small((4,), 3)
+    given = winnow.run(model=module, data=pair(), store=tmp_path / "store", **TINY)
+    for replicate in (0, 1):
+        assert torch.equal(given.rewind_point(replicate).parameters["first.weight"][0], module.first.weight)
+
+
+def test_a_module_cannot_be_drawn_anew(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"control 'reinit' draws weights anew, and this network was handed over as"):
+        winnow.run(model=Small((4,), 3), data=pair(), store=tmp_path / "store", **(TINY | {"control": ["reinit"]}))
+
+
+def test_engines_agree_on_it(tmp_path: Path) -> None:
+    settings = TINY | {"deterministic": False}
+    ends = [
+        winnow.run(model=Small, data=pair(), store=tmp_path / engine, engine=engine, **settings)
+        for engine in ("plain", "stacked")
+    ]
+    plain, stacked = (run.store.state(run.experiment.rows[-1].trained) for run in ends)
+    for name, tensor in plain.parameters.items():
+        torch.testing.assert_close(tensor, stacked.parameters[name], rtol=1e-3, atol=1e-4)
+
+
+def test_results_of_data_that_are_not_here_can_be_read(found: winnow.Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["winnow.given"], "_OBJECTS", {})
+    recipe = found.recipe.edited({"model.name": "lenet-4", "model.init": "glorot-normal"})
+    with pytest.raises(RecipeError, match="the examples have shape"):
+        imp(recipe)
+    sys.modules["winnow.data.described"]._remembered.cache_clear()
+    assert described(found.recipe.data.name).train == 100
+    with pytest.raises(RecipeError, match=r"Hand it over again, winnow.run\(data=...\)"):
+        opened(found.recipe.data.name)
+    assert collect(found.experiment, Store(found.store.root), identity="").trainings
+
+
+def doubled(width: int) -> Any:
+    return lambda shape, classes: Small(shape, classes, width)
+
+
+def test_names_of_objects() -> None:
+    assert handed_network("resnet-20") == "resnet-20"
+    assert handed_network(nn.Linear) == "torch.nn.modules.linear:Linear"
+    assert handed_network(nn.Linear(2, 2)).startswith("given:Linear-")
+    assert handed_network(doubled(2)).startswith("given:-lambda--")
+    assert handed_data("npz:x.npz") == "npz:x.npz"
+    assert handed_data(pair()) == handed_data(pair())
+    with pytest.raises(RecipeError, match=r"model is a int; expected a torch.nn.Module, a function that gives one"):
+        handed_network(3)  # pyright: ignore
+
+
+def test_fingerprints_are_of_code_settings_and_values() -> None:
+    assert fingerprint.of_callable(doubled(2)) == fingerprint.of_callable(doubled(2))
+    assert fingerprint.of_callable(doubled(2)) != fingerprint.of_callable(doubled(3))
+    one = functools.partial(Small, width=3)
+    assert fingerprint.of_callable(one) == fingerprint.of_callable(functools.partial(Small, width=3))
+    assert fingerprint.of_callable(one) != fingerprint.of_callable(functools.partial(Small, width=4))
+    networks = [nn.Linear(2, 2), nn.Linear(2, 2)]
+    assert fingerprint.of_module(networks[0]) != fingerprint.of_module(networks[1])
+    networks[1].load_state_dict(networks[0].state_dict())
+    assert fingerprint.of_module(networks[0]) == fingerprint.of_module(networks[1])
+    networks[1].bias.requires_grad_(False)
+    assert fingerprint.of_module(networks[0]) != fingerprint.of_module(networks[1])
+    elu = [nn.ELU(0.5), nn.ELU(0.5).eval(), nn.ELU(0.7)]
+    assert len({fingerprint.of_module(each) for each in elu}) == 2
+
+
+def test_code_that_lies_in_no_file_is_told_apart() -> None:
+    spaces: list[dict[str, Any]] = [{"__name__": "__main__"} for _ in range(3)]
+    for space, width in zip(spaces, (2, 2, 3), strict=True):
+        exec(f"def small(classes): return [classes, {width}]", space)
+    first, again, other = (fingerprint.of_code(space["small"]) for space in spaces)
+    assert first == again
+    assert first != other
+
+
+def test_a_function_that_holds_what_cannot_be_told_apart_is_refused() -> None:
+    class Opaque:
+        pass
+
+    opaque = Opaque()
+    with pytest.raises(
+        RecipeError, match=r"the network's function holds a Opaque, and nothing tells one of these from"
+    ):
+        fingerprint.of_callable(lambda classes: opaque)
