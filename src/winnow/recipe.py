@@ -313,7 +313,7 @@ class Recipe:
     onset of stability, found first."""
 
     control: tuple[str, ...] = ()
-    """What tickets are compared with: `reinit`."""
+    """What tickets are compared with: `reinit`, `swap`."""
 
     seed: Whole = 0
     """Where all randomness comes from, with the replicate and the role."""

@@ -20,6 +20,9 @@ class Place:
     init: Init
     """The replicate's initialization."""
 
+    replicates: int = 1
+    """How many replicates the experiment has."""
+
 
 Control = Callable[[Place], Train]
 

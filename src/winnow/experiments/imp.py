@@ -53,7 +53,7 @@ def imp(recipe: Recipe) -> Experiment:
             is_fresh = recipe.optimizer.at_rewind == "fresh" and amounts.rewind > 0
             trained = replace(dense, origin=rewound, mask=mask, start=amounts.rewind, fresh_optimizer=is_fresh)
             rows.append(Row(control=TICKET, replicate=replicate, level=level, trained=trained))
-            place = Place(ticket=trained, mask=mask, init=init)
+            place = Place(ticket=trained, mask=mask, init=init, replicates=recipe.replicates)
             for name in dict.fromkeys(recipe.control):
                 rows.append(Row(control=name, replicate=replicate, level=level, trained=named_control(name)(place)))
     rows.sort(key=lambda row: row.level)

@@ -13,7 +13,7 @@ from torch import nn
 from winnow.errors import RecipeError
 from winnow.recipe import LayerKind, Rates
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def prunable_layers(network: nn.Module, rates: Rates, exclude: Sequence[str] = (
     kernels = {
         f"{name}.weight".removeprefix("."): module
         for name, module in modules
-        if isinstance(module, (nn.Linear, *_CONVOLUTIONS))
+        if isinstance(module, (nn.Linear, *CONVOLUTIONS))
     }
     for pattern in exclude:
         if not any(fnmatchcase(name, pattern) for name in kernels):
@@ -55,7 +55,7 @@ def prunable_layers(network: nn.Module, rates: Rates, exclude: Sequence[str] = (
     last_linear = next((name for name, module in reversed(kernels.items()) if isinstance(module, nn.Linear)), None)
     layers: dict[str, Layer] = {}
     for name, module in kernels.items():
-        kind: LayerKind = "conv" if isinstance(module, _CONVOLUTIONS) else "output" if name == last_linear else "linear"
+        kind: LayerKind = "conv" if isinstance(module, CONVOLUTIONS) else "output" if name == last_linear else "linear"
         rate: float | None = getattr(rates, kind)
         if rate is not None and not any(fnmatchcase(name, pattern) for pattern in exclude):
             layers[name] = Layer(kind, tuple(module.get_parameter("weight").shape), Fraction(str(rate)))
