@@ -98,7 +98,7 @@ def chance(layers: Sequence[Shared]) -> Chance:
     Exact: in each layer the number of weights in common is hypergeometric, and their sum's distribution is the
     convolution; mean and standard deviation of the Jaccard index are sums over it.
 
-    >>> round(chance([Shared(1000, 500, 500, 0)]).mean, 4)  # a quarter of the weights of three quarters, and a little for their spread
+    >>> round(chance([Shared(1000, 500, 500, 0)]).mean, 4)  # a quarter of three quarters, and a little
     0.3335
     """
     return _chance(tuple(sorted((each.size, *sorted((each.first, each.second))) for each in layers)))
