@@ -98,9 +98,9 @@ def costs_table(comparison: Comparison) -> Group:
         )
     lines: list[str] = []
     for side in comparison.sides:
-        whole = side.whole_cost()
+        name, whole = short(comparison, side), side.whole_cost()
         lines.append(
-            f"{short(comparison, side)}: all results took {whole.trainings:,} trainings, {whole.iterations:,} iterations.\n"
+            f"{name}: all results took {whole.trainings:,} trainings, {whole.iterations:,} iterations.\n"
             f"  Matching is within {side.results.tolerance_in_words}."
         )
     note = (
