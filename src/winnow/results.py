@@ -117,7 +117,7 @@ class Results:
         grouped: dict[tuple[str, int], list[Training]] = {}
         for training in self.trainings:
             grouped.setdefault((training.row.control, training.row.level), []).append(training)
-        order = {TICKET: -1} | {name: n for n, name in enumerate(self.experiment.recipe.control)}
+        order = {TICKET: -1} | {name: n for n, name in enumerate(self.experiment.recipe.besides)}
         floor = self.floor
         levels: list[Level] = []
         for (control, level), group in sorted(grouped.items(), key=lambda item: (order[item[0][0]], item[0][1])):

@@ -31,8 +31,8 @@ def side(word: str, store: Path | None) -> Side:
     opened = Store(Path(place) if place else store, make=False)
     recipe = _recipe(name, word, opened)
     control = control or TICKET
-    if control not in (TICKET, *recipe.control):
-        has = ", ".join((TICKET, *recipe.control))
+    if control not in (TICKET, *recipe.besides):
+        has = ", ".join((TICKET, *recipe.besides))
         raise RecipeError(
             f"'{word}': {recipe.name} ({identity(recipe)}) was run with no control '{control}'. It has {has}."
         )
@@ -64,13 +64,17 @@ def _recipe(name: str, word: str, store: Store) -> Recipe:
     return recipes[found[0]]
 
 
+_SCOPE = ("levels", "replicates", "control", "rival")
+"""What widens an experiment and makes no other."""
+
+
 def _told_apart(recipe: Recipe, others: Sequence[Recipe]) -> str:
     """The settings of a recipe that not all of the others share."""
     tables = [_settings(other) for other in others]
     differing = {
         path: value
         for path, value in _settings(recipe).items()
-        if any(table.get(path) != value for table in tables) and path not in ("levels", "replicates", "control")
+        if path not in _SCOPE and any(table.get(path) != value for table in tables)
     }
     return ", ".join(f"{path} = {value}" for path, value in differing.items())
 

@@ -26,7 +26,9 @@ from winnow.training import (
     Batches,
     Choice,
     Curve,
+    Rewiring,
     State,
+    begun,
     evaluated,
     exempt,
     learning_rate,
@@ -100,7 +102,7 @@ class Trainer:
         )
         if mask is not None:
             state.apply_(mask)
-        return state
+        return begun(state, step.dynamic, step.noise) if step.dynamic else state
 
 
 @dataclass
@@ -129,7 +131,7 @@ class _Batch:
 
     def run(self) -> None:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
-        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
+        masks = state.masks or _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         network = self.course.network
         module = build(network.name, network.shape, network.classes)
         self.engine = self.trainer.choice.build(module, state.lanes, masks, self.course.precision)
@@ -137,6 +139,8 @@ class _Batch:
         state, masks = self.engine.enter(state, masks)
         update = optimizer(updates, exempt(updates, module, state.parameters))
         noises = [lane.lane.last.noise for lane in self.started]
+        schedules = [step.dynamic for step in self._steps() if step.dynamic]
+        rewiring = Rewiring(schedules, noises) if schedules else None
         batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
@@ -152,6 +156,7 @@ class _Batch:
                     rate=lambda iteration: learning_rate(updates, iteration),
                     masks=masks,
                     clip=updates.clip,
+                    rewiring=rewiring,
                     observers=[watch],
                 )
             state.window = watch.window

@@ -7,6 +7,7 @@ from dataclasses import replace
 from winnow.course import course, timeline
 from winnow.experiments.controls import Place, named_control
 from winnow.experiments.experiment import TICKET, Experiment, Row
+from winnow.experiments.rivals import rivals
 from winnow.models import build
 from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score
@@ -16,7 +17,7 @@ from winnow.training.decay import exempt
 
 
 def imp(recipe: Recipe) -> Experiment:
-    """The steps of Algorithm 1 of SLTH (arXiv 1903.01611), with the recipe's controls beside the tickets.
+    """The steps of Algorithm 1 of SLTH (arXiv 1903.01611), with the recipe's controls and rivals beside the tickets.
 
     For each replicate: init -> train to k -> train to T -> prune -> the mask on W_k, trained from k to T ->
     prune ... for as many levels as asked for. One-shot prunes every level from the dense network. All levels
@@ -56,5 +57,6 @@ def imp(recipe: Recipe) -> Experiment:
             place = Place(ticket=trained, mask=mask, init=init, replicates=recipe.replicates)
             for name in dict.fromkeys(recipe.control):
                 rows.append(Row(control=name, replicate=replicate, level=level, trained=named_control(name)(place)))
+    rows += rivals(recipe, [row.trained for row in rows if row.level == 0])
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)

@@ -164,7 +164,7 @@ def places(recipe: Recipe, at: Sequence[Amount], level: int) -> tuple[list[Place
     found: list[Place] = []
     experiments: dict[int, Experiment] = {}
     for written in at:
-        rewound = recipe.edited({"rewind": str(written), "levels": max(level, 1), "control": []})
+        rewound = recipe.edited({"rewind": str(written), "levels": max(level, 1), "control": [], "rival": []})
         k = timeline(rewound).rewind
         if k in experiments:
             raise RecipeError(f"{written} is iteration {k}, which is asked for twice. Leave one of the two out.")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from winnow.course import course, timeline
-from winnow.recipe import Recipe
+from winnow.recipe import Dynamic, Recipe
 from winnow.recipes import from_toml, to_toml
 from winnow.steps import plain
 from winnow.store.files import storing, write_file
@@ -32,6 +32,8 @@ def identity(recipe: Recipe) -> str:
         "prune": plain(recipe.prune),
         "deterministic": recipe.deterministic,
     }
+    if recipe.dynamic != Dynamic():  # whatever rivals there are: asking for more of them widens an experiment too
+        scope["dynamic"] = plain(recipe.dynamic)
     return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
@@ -45,6 +47,7 @@ def record(store: Store, recipe: Recipe) -> None:
             levels=max(before.levels, recipe.levels),
             replicates=max(before.replicates, recipe.replicates),
             control=tuple(dict.fromkeys((*before.control, *recipe.control))),
+            rival=tuple(dict.fromkeys((*before.rival, *recipe.rival))),
         )
         if both != before or not path.exists():
             write_file(path, to_toml(both).encode())

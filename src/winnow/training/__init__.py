@@ -9,6 +9,7 @@ from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
 from winnow.training.optimizers import optimizer, slot_names
 from winnow.training.perceptron import Perceptron
+from winnow.training.rewiring import Rewiring, begun
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
 
@@ -23,9 +24,11 @@ __all__ = [
     "Observer",
     "Perceptron",
     "Plain",
+    "Rewiring",
     "Stacked",
     "State",
     "Stream",
+    "begun",
     "choose",
     "evaluated",
     "exempt",

@@ -51,13 +51,15 @@ def choose(
     precision: Precision = None,
     deterministic: bool = False,
     clips: bool = False,
+    rewires: bool = False,
     engine: EngineName = "auto",
     width: int | None = None,
 ) -> Choice:
     """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown; or the one asked for.
 
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
-    `clips` is whether the lanes' gradients are clipped, which needs each lane's own.
+    `clips` is whether the lanes' gradients are clipped, which needs each lane's own; `rewires`,
+    whether their masks change, which needs the gradients of weights that are not there.
     Raises RecipeError for an engine that cannot train the network.
     """
     if width is not None and width < 1:
@@ -70,7 +72,7 @@ def choose(
         _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
     if deterministic:
         return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
-    obstacle = _obstacle_to_perceptron(network, precision, clips)
+    obstacle = _obstacle_to_perceptron(network, precision, clips, rewires)
     if engine == "perceptron" and obstacle:
         raise RecipeError(f"the engine 'perceptron' cannot train this network: {obstacle}. Use 'auto'.")
     if engine == "auto" and any(isinstance(module, CONVOLUTIONS) for module in network.modules()):
@@ -106,11 +108,13 @@ def cache_bytes() -> int:
     return min(known, _LANE_BYTES) if known > 0 else _LANE_BYTES
 
 
-def _obstacle_to_perceptron(network: nn.Module, precision: Precision, clips: bool) -> str | None:
+def _obstacle_to_perceptron(network: nn.Module, precision: Precision, clips: bool, rewires: bool) -> str | None:
     if linear_layers(network) is None:
         return "it is not a sequence of linear layers with ReLU between them"
     if precision is not None:
         return f"it computes in float32 alone, not in {precision}"
+    if rewires:
+        return "it fixes the pattern of remaining weights when it starts, and here the mask changes"
     if clips:
         return "it keeps the sparse layers of all lanes in one vector, and optimizer.clip is of each lane's gradient"
     return None
