@@ -61,7 +61,7 @@ class Dynamic:
 
         >>> schedule = Dynamic(method="gmp", kept=(("w", 100),), start=0, every=10, end=100)
         >>> [schedule.count(1000, 100, iteration) for iteration in (10, 50, 100)]
-        [756, 212, 100]
+        [756, 213, 100]
         """
         if self.method != "gmp":
             return kept

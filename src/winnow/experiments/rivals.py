@@ -58,8 +58,8 @@ def _schedule(recipe: Recipe, method: Method, layers: dict[str, Layer], level: i
     start = start if is_gradual else 0
     if not start < end < amounts.length:
         raise RecipeError(
-            f"dynamic.end is {settings.end} (iteration {end}). Masks begin to change after iteration {start}; the end of\n"
-            f"that must come later, and before the end of training ({amounts.length}it)."
+            f"dynamic.end is {settings.end} (iteration {end}). Masks begin to change after iteration {start};\n"
+            f"the end of that must come later, and before the end of training ({amounts.length}it)."
         )
     if every < 1 or start + every > end:
         raise RecipeError(

@@ -25,7 +25,18 @@ def keep_largest(
     positions = alive.nonzero().squeeze(1)  # (alive,)
     if not 0 <= remove <= len(positions):
         raise ValueError(f"cannot remove {remove} of {len(positions)} alive weights")
-    order = scores[positions].argsort(stable=True)
     mask = alive.clone()
-    mask[positions[order[:remove]]] = False
+    if remove:
+        own = scores[positions]
+        last = _smallest(own, remove)  # those below it go, and of its equals as many as are left
+        below, tied = (~own.isnan(), own.isnan()) if bool(last.isnan()) else (own < last, own == last)
+        mask[positions[below]] = False
+        mask[positions[tied.nonzero().squeeze(1)[: remove - int(below.sum())]]] = False
     return mask
+
+
+def _smallest(scores: Tensor, number: int) -> Tensor:
+    """The number-th smallest score. Selecting it is faster than sorting; on a GPU, only sorting is deterministic."""
+    if scores.device.type == "cpu":
+        return scores.kthvalue(number).values
+    return scores.sort().values[number - 1]

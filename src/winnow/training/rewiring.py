@@ -49,7 +49,8 @@ class Rewiring:
                 scores = gradient.abs()
             else:
                 stream = self._stream(lane, iteration, position)
-                scores = torch.randperm(len(alive), generator=stream).to(alive.device)
+                order = torch.randperm(len(alive), generator=stream)
+                scores = order.double().to(alive.device)  # distinct, and exact in any number of weights
             after = stays | keep_largest(scores, absent, int(absent.sum()) - replaced)
         for tensors in (state.parameters, *state.slots.values()):
             tensors[name][lane].view(-1).masked_fill_(~stays, 0)
