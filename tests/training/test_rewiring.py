@@ -24,6 +24,17 @@ SCHEDULES = [GMP, SET, RIGL]
 NOISES = [Noise(seed=0, replicate=replicate) for replicate in range(len(SCHEDULES))]
 
 
+class Doubles:
+    """The batches of `Batches`, in float64."""
+
+    def __init__(self, noises: list[Noise], dtype: torch.dtype) -> None:
+        self.batches, self.dtype = Batches(EXAMPLES, noises, 12), dtype
+
+    def at(self, iteration: int) -> tuple[Tensor, Tensor]:
+        images, labels = self.batches.at(iteration)
+        return images.to(self.dtype), labels
+
+
 def started(updates: Updates = SGD, dtype: torch.dtype = torch.float32) -> State:
     lanes = []
     for number, schedule in enumerate(SCHEDULES):
@@ -45,7 +56,7 @@ def trained(
     train_(
         state,
         stop,
-        batches=Batches(EXAMPLES, NOISES, 12),
+        batches=Doubles(NOISES, state.masks["fc1.weight"].dtype),
         engine=engine(small()),
         optimizer=optimizer(updates),
         rate=lambda iteration: learning_rate(updates, iteration),
@@ -95,7 +106,7 @@ def test_a_lane_trains_as_it_does_alone() -> None:
         train_(
             alone,
             25,
-            batches=Batches(EXAMPLES, [noise], 12),
+            batches=Doubles([noise], torch.float64),
             engine=Plain(small()),
             optimizer=optimizer(SGD),
             rate=lambda iteration: learning_rate(SGD, iteration),

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from winnow.course import course, timeline
+from winnow.course import Timeline, course, timeline
 from winnow.recipe import Dynamic, Recipe
 from winnow.recipes import from_toml, to_toml
 from winnow.steps import plain
@@ -32,9 +32,17 @@ def identity(recipe: Recipe) -> str:
         "prune": plain(recipe.prune),
         "deterministic": recipe.deterministic,
     }
-    if recipe.dynamic != Dynamic():  # whatever rivals there are: asking for more of them widens an experiment too
-        scope["dynamic"] = plain(recipe.dynamic)
+    dynamic = _in_iterations(recipe.dynamic, amounts)
+    if dynamic != _in_iterations(Dynamic(), amounts):  # whichever rivals there are: asking for more widens too
+        scope["dynamic"] = dynamic
     return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
+
+
+def _in_iterations(settings: Dynamic, amounts: Timeline) -> dict[str, object]:
+    """How masks of rivals change, with the same amounts the same however they are written."""
+    written = {"every": settings.every, "start": settings.start, "end": settings.end}
+    spans = {name: a.iterations(per_epoch=amounts.per_epoch, total=amounts.length) for name, a in written.items()}
+    return {**spans, "drop": settings.drop, "distribution": settings.distribution}
 
 
 def record(store: Store, recipe: Recipe) -> None:
