@@ -31,6 +31,37 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """The 95 % confidence interval of the mean difference, second less first, of values that belong together in pairs.
+
+    >>> low, high = paired([1.0, 5.0, 9.0], [2.0, 6.0, 10.5])
+    >>> round(low, 2), round(high, 2)
+    (0.45, 1.88)
+    """
+    return interval([b - a for a, b in zip(first, second, strict=True)])
+
+
+def unpaired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float]:
+    """The same of values that do not: Welch's interval, whose degrees of freedom are rounded down.
+
+    Source: Welch 1947 (Biometrika 34), with the degrees of freedom of Satterthwaite 1946.
+
+    >>> low, high = unpaired([1.0, 2.0, 3.0], [3.0, 4.0, 5.0])
+    >>> round(low, 2), round(high, 2)
+    (-0.27, 4.27)
+    """
+    if min(len(first), len(second)) < 2:
+        return -math.inf, math.inf
+    parts = [statistics.variance(values) / len(values) for values in (first, second)]
+    difference = statistics.fmean(second) - statistics.fmean(first)
+    if sum(parts) == 0:
+        return difference, difference
+    spread = sum(part**2 / (len(values) - 1) for part, values in zip(parts, (first, second), strict=True))
+    freedom = max(1, math.floor(sum(parts) ** 2 / spread + 1e-9))  # rounding must not cost a whole degree
+    half = _quantile(freedom) * math.sqrt(sum(parts))
+    return difference - half, difference + half
+
+
 def _quantile(freedom: int) -> float:
     """Student's t; beyond the table by its expansion around the normal quantile (Abramowitz & Stegun, 26.7.5)."""
     if freedom <= len(_T):

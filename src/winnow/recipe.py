@@ -387,6 +387,43 @@ class Onset:
         return self.threshold
 
 
+def _without_commas(written: object) -> object:
+    """`gmp,set` on a command line as it is in a file: ["gmp", "set"]."""
+    if not isinstance(written, (list, tuple)):
+        return written
+    words: list[object] = []
+    for word in written:  # pyright: ignore[reportUnknownVariableType]
+        words += [part for part in word.split(",") if part] if isinstance(word, str) else [word]
+    return tuple(words)
+
+
+Rivals = Annotated[tuple[str, ...], BeforeValidator(_without_commas)]
+"""Ways to sparse networks whose mask changes within one training."""
+
+
+@validated
+class Dynamic:
+    """How the masks of rivals change while they train."""
+
+    every: Written = Amount.parse("1%")
+    """How often masks are updated."""
+
+    start: Written = ITERATIONS_0
+    """After how much of training gradual pruning (gmp) begins; the first update is `every` later."""
+
+    end: Written = Amount.parse("75%")
+    """When masks are final: the last update of gmp; set and rigl make none from there on. RigL's authors take three
+    quarters of training (arXiv 1911.11134, §4)."""
+
+    drop: Fraction01 = 0.3
+    """Which fraction of the weights an update of set or rigl replaces by others: always of set, at first of rigl,
+    whose fraction falls as a cosine. The papers: 0.3."""
+
+    distribution: Literal["recipe", "uniform", "erdos-renyi"] | None = None
+    """How many weights each layer keeps, of as many in all as the tickets of a level: as the recipe's rates leave them,
+    the same density in each, or denser in narrow layers. Left out: recipe for gmp, erdos-renyi for set and rigl."""
+
+
 @validated
 class Recipe:
     """Everything that defines an experiment.
@@ -414,7 +451,12 @@ class Recipe:
 
     control: tuple[str, ...] = ()
     """What tickets are compared with: `reinit`, `random`, `shuffle`, `random-global`, `erdos-renyi`, `signs`,
-    `signs-shuffled`, `dense-longer`; or `all`."""
+    `signs-shuffled`, `dense-longer`, `swap`; or `all`."""
+
+    rival: Rivals = ()
+    """Other ways to the densities of the tickets, in one training of the whole length for each: `gmp` prunes gradually
+    (Zhu & Gupta, arXiv 1710.01878), `set` and `rigl` are sparse throughout and move their weights (arXiv 1707.04780,
+    1911.11134)."""
 
     seed: Whole = 0
     """Where all randomness comes from, with the replicate and the role."""
@@ -429,8 +471,14 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     prune: Pruning = field(default_factory=Pruning)
     retrain: Retrain = field(default_factory=Retrain)
+    dynamic: Dynamic = field(default_factory=Dynamic)
     matching: Matching = field(default_factory=Matching)
     onset: Onset = field(default_factory=Onset)
+
+    @property
+    def besides(self) -> tuple[str, ...]:
+        """What stands beside the tickets: controls, then rivals, each once."""
+        return tuple(dict.fromkeys((*self.control, *self.rival)))
 
     def edited(self, changes: dict[str, Any]) -> Recipe:
         """This recipe with some fields changed, each given by its path: {"train.batch": 128}."""

@@ -23,6 +23,7 @@ from functools import cached_property
 from typing import Any, ClassVar, final
 
 from winnow.course import Course, Network, Noise
+from winnow.dynamic import Dynamic
 from winnow.pruning.prune import Scope
 from winnow.recipe import Rates
 
@@ -134,7 +135,12 @@ class Train(Step):
     deterministic: bool = False
     """Whether the result is to be the same to the bit every time it is computed on one machine."""
 
+    dynamic: Dynamic | None = None
+    """How the mask changes while training; the one it ends with is part of the result. None where masks stay."""
+
     def __post_init__(self) -> None:
+        if self.dynamic is not None and self.mask is not None:
+            raise ValueError("a training's mask changes, or it is another step's; it cannot be both")
         if not 0 <= self.start < self.stop:
             raise ValueError(f"a training from iteration {self.start} to {self.stop} has no length")
 

@@ -26,6 +26,8 @@ from winnow.pruning import keep_largest
         ([], [], 0, []),
         ([-1.0, -2.0, 0.0], [1, 1, 1], 1, [1, 0, 1]),  # a score may be negative: GraSP's is
         ([math.inf, 1.0, -math.inf], [1, 1, 1], 2, [1, 0, 0]),
+        ([math.nan, 1.0, math.nan, 2.0], [1, 1, 1, 1], 1, [1, 0, 1, 1]),  # of a training that diverges: still exact
+        ([math.nan, 1.0, math.nan, 2.0], [1, 1, 1, 1], 3, [0, 0, 1, 0]),
     ],
 )
 def test_exactly_n_of_the_alive_weights_are_removed(

@@ -21,6 +21,8 @@ COMMANDS = {
     "list": "the bundled recipes",
     "show": "a recipe as TOML that `run` accepts",
     "results": "everything measured, as one tidy table",
+    "compare": "two or more sets of results: accuracy against density, differences, what each costs",
+    "masks": "what a run's masks have in common, which layers and units they empty, whether signs stay",
     "ticket": "write a ticket to a file: its mask, its rewind point and where they came from",
     "data": "the data sets: list them, fetch one, tell where it lies",
     "store": "the stored results: list, show, verify, clean up",

@@ -35,7 +35,7 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
             f"{recipe.name} ({identity(recipe)})",
             str(recipe.levels),
             str(recipe.replicates),
-            ", ".join(recipe.control) or "none",
+            ", ".join(recipe.besides) or "none",
             f"{len(found) - failed} of {len(trainings)}",
             str(failed),
         )

@@ -79,7 +79,8 @@ class Executor:
     _known: dict[Step, Content] = field(default_factory=dict[Step, Content])
     """Results that were found stored, so that each is looked up once."""
 
-    _choices: dict[Course, Choice] = field(default_factory=dict[Course, Choice])
+    _choices: dict[tuple[Course, bool], Choice] = field(default_factory=dict[tuple[Course, bool], Choice])
+    """By course, and by whether masks change."""
 
     def plan(self, targets: Targets) -> Plan:
         """What running the targets would do, from what is stored now. Damaged results count as missing."""
@@ -167,15 +168,16 @@ class Executor:
         if quick:
             return self._run_quick(quick, plan)
         trainings = lanes(step for step in plan.ready if isinstance(step, Train))
-        choice = self._choice(trainings[0].last)
-        for batch in batches(trainings, choice.width):
+        for whole in batches(trainings, self._choice(trainings[0].last).width):
+            choice = self._choice(whole[0].last)
+            batch = whole[: choice.width]
             with self.store.locked([lane.trajectory for lane in batch]) as held:
                 mine = [lane for lane in batch if lane.trajectory in held]
                 unfinished = [lane for lane in mine if self._is_unfinished(lane, plan)]
                 if unfinished:
                     trainer = self._trainer(choice, plan, targets, interruption)
                     trainer.run(unfinished)
-                    self._choices[batch[0].last.course] = trainer.choice
+                    self._choices[_kind(batch[0].last)] = trainer.choice
                 if mine:
                     return [step for lane in mine for step in lane.steps]
         with self.profile.part("waiting"):
@@ -184,7 +186,7 @@ class Executor:
 
     def _choice(self, step: Train) -> Choice:
         """The engine for a training, told once."""
-        if step.course not in self._choices:
+        if _kind(step) not in self._choices:
             network, task, (inputs, targets) = step.course.network, task_of(step.course), trial_batch(step.course)
             module = network.build()
             trial = Trial(module, network.initial_values(0, 0), task, inputs, targets)
@@ -199,12 +201,13 @@ class Executor:
                 draws=draws(module, inputs),
                 task=task,
                 trial=trial,
+                rewires=step.dynamic is not None,
                 engine=self.engine,
                 width=self.width,
             )
-            self._choices[step.course] = chosen
+            self._choices[_kind(step)] = chosen
             self.reporter.noted(f"engine {chosen.name}: {chosen.reason}")
-        return self._choices[step.course]
+        return self._choices[_kind(step)]
 
     def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
         contents = {step: max(needed, targets.get(step, needed)) for step, needed in plan.missing.items()}
@@ -274,3 +277,8 @@ class Executor:
                 if isinstance(source, Train) and source not in waiting:
                     self.store.reduce(source.key, targets.get(source, Content.METRICS))
                     self._known.pop(source, None)
+
+
+def _kind(step: Train) -> tuple[Course, bool]:
+    """What trainings must agree in to have the same engine."""
+    return step.course, step.dynamic is not None

@@ -27,9 +27,10 @@ class Lane:
         return self.last.trajectory
 
     @property
-    def shape(self) -> tuple[Course, int, bool, tuple[int, ...]]:
-        """What lanes of one batch must agree in: course, span, the optimizer's age, and where results are due."""
-        return self.last.course, self.last.start, self.last.fresh_optimizer, tuple(step.stop for step in self.steps)
+    def shape(self) -> tuple[Course, int, bool, tuple[int, ...], bool]:
+        """What lanes of a batch must agree in: course, span, the optimizer's age, ends, and whether masks change."""
+        stops, last = tuple(step.stop for step in self.steps), self.last
+        return last.course, last.start, last.fresh_optimizer, stops, last.dynamic is not None
 
 
 def lanes(steps: Iterable[Train]) -> list[Lane]:

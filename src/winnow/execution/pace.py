@@ -84,6 +84,7 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
         deterministic=step.deterministic,
         engine=name,
         clips=course.updates.clip is not None,
+        rewires=step.dynamic is not None,
     )
     lanes = max(1, min(lanes, choice.width))
     noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]

@@ -29,7 +29,9 @@ from winnow.training import (
     Choice,
     Curve,
     LaneRandomness,
+    Rewiring,
     State,
+    begun,
     draws,
     evaluated,
     exempt,
@@ -103,7 +105,7 @@ class Trainer:
         )
         if mask is not None:
             state.apply_(mask)
-        return state
+        return begun(state, step.dynamic, step.noise) if step.dynamic else state
 
 
 @dataclass
@@ -132,7 +134,7 @@ class _Batch:
 
     def run(self) -> None:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
-        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
+        masks = state.masks or _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         network = self.course.network
         module = network.build()
         noises = [lane.lane.last.noise for lane in self.started]
@@ -148,6 +150,8 @@ class _Batch:
         updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
         update = optimizer(updates, exempt(updates, module, state.parameters))
+        schedules = [step.dynamic for step in self._steps() if step.dynamic]
+        rewiring = Rewiring(schedules, noises) if schedules else None
         batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
@@ -163,6 +167,7 @@ class _Batch:
                     rate=lambda iteration: learning_rate(updates, iteration),
                     masks=masks,
                     clip=updates.clip,
+                    rewiring=rewiring,
                     observers=[watch],
                 )
             state.window = watch.window

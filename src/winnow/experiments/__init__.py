@@ -6,5 +6,6 @@ from winnow.experiments.imp import imp
 from winnow.experiments.instability import instability
 from winnow.experiments.stability import stability
 from winnow.experiments.study import Study
+from winnow.experiments.swap import swap
 
-__all__ = ["Experiment", "Row", "Study", "controls", "imp", "instability", "register_control", "stability"]
+__all__ = ["Experiment", "Row", "Study", "controls", "imp", "instability", "register_control", "stability", "swap"]

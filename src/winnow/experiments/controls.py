@@ -29,18 +29,26 @@ class Place:
     extra: int
     """The iterations trained after the dense network to get here: those of every level behind the ticket, and its own.
     """
+    replicates: int = 1
+    """How many replicates the experiment has."""
 
 
 Control = Callable[[Place], Train]
 
 _CONTROLS: dict[str, Control] = {}
+_OF_SEVERAL: set[str] = set()
 
 
-def register_control(name: str) -> Callable[[Control], Control]:
-    """Add a control under the name by which a recipe's `control` finds it."""
+def register_control(name: str, *, of_several: bool = False) -> Callable[[Control], Control]:
+    """Add a control under the name by which a recipe's `control` finds it.
+
+    `of_several` is whether it needs several replicates; `all` then leaves it out where there is one.
+    """
 
     def add(control: Control) -> Control:
         _CONTROLS[name] = control
+        if of_several:
+            _OF_SEVERAL.add(name)
         return control
 
     return add
@@ -58,15 +66,18 @@ def named_control(name: str) -> Control:
     return _CONTROLS[name]
 
 
-def chosen_controls(names: Sequence[str]) -> dict[str, Control]:
-    """The controls that a recipe's `control` names, each once; `all` names every one. Raises UnknownName.
+def chosen_controls(names: Sequence[str], replicates: int = 2) -> dict[str, Control]:
+    """The controls that a recipe's `control` names, each once. Raises UnknownName.
+
+    `all` names every one, but for those that need several replicates where there is one.
 
     >>> list(chosen_controls(["random", "reinit", "random"]))
     ['random', 'reinit']
     >>> list(chosen_controls(["all"])) == list(controls())
     True
     """
-    spelled = [each for name in names for each in (_CONTROLS if name == ALL else (name,))]
+    every = [name for name in _CONTROLS if replicates > 1 or name not in _OF_SEVERAL]
+    spelled = [each for name in names for each in (every if name == ALL else (name,))]
     return {name: named_control(name) for name in spelled}
 
 

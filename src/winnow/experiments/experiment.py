@@ -22,16 +22,16 @@ class Row:
     """One training of an experiment, and what it is there."""
 
     control: str
-    """`ticket`, or the control's name."""
+    """`ticket`, or the control's or rival's name."""
 
     replicate: int
     level: int
     trained: Train
 
     @property
-    def mask(self) -> Prune | Draw | None:
-        """The step that makes the mask; none for the dense network."""
-        return self.trained.mask
+    def mask(self) -> Prune | Draw | Train | None:
+        """The step that makes the mask: the training itself where that changes it; none for the dense network."""
+        return self.trained if self.trained.dynamic else self.trained.mask
 
     def is_cut(self, recipe: Recipe) -> bool:
         """Whether it was trained only as far as the next level needs, to rank its weights (`prune.at`)."""
@@ -64,7 +64,7 @@ class Experiment:
             }[keep]
             wanted[row.trained] = max(kept, wanted.get(row.trained, kept))
             if row.mask is not None:  # wanted for itself: a result without its density says nothing
-                wanted[row.mask] = Content.METRICS
+                wanted.setdefault(row.mask, Content.METRICS)
         return wanted
 
     def labels(self) -> dict[Step, str]:

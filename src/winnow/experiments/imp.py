@@ -10,6 +10,7 @@ from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
+from winnow.experiments.rivals import rivals
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score
@@ -19,7 +20,7 @@ from winnow.training.decay import exempt
 
 
 def imp(recipe: Recipe) -> Experiment:
-    """The steps of Algorithm 1 of SLTH (arXiv 1903.01611), with the recipe's controls beside the tickets.
+    """The steps of Algorithm 1 of SLTH (arXiv 1903.01611), with the recipe's controls and rivals beside the tickets.
 
     For each replicate: init -> train to k -> train to T -> prune -> the mask on W_k, trained from k to T ->
     prune ... for as many levels as asked for. One-shot prunes every level from the dense network. All levels
@@ -28,7 +29,7 @@ def imp(recipe: Recipe) -> Experiment:
     UnknownName, where the recipe cannot be followed.
     """
     shared = course(recipe)
-    if "reinit" in chosen_controls(recipe.control) and shared.network.is_fixed:
+    if "reinit" in chosen_controls(recipe.control, recipe.replicates) and shared.network.is_fixed:
         raise RecipeError(
             "control 'reinit' draws weights anew, and this network was handed over as a module with its own values.\n"
             "Hand over the function or class that builds it, or leave the control out."
@@ -49,6 +50,7 @@ def imp(recipe: Recipe) -> Experiment:
         rewind_points[replicate] = init if switches(recipe.retrain, amounts).weights == "init" else point
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
         rows += _levels(recipe, dense, init, point)
+    rows += rivals(recipe, [row.trained for row in rows if row.level == 0])
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)
 
@@ -79,8 +81,15 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
         before = ticket
         if recipe.prune.train_levels is None or level in recipe.prune.train_levels:
             yield Row(control=TICKET, replicate=init.replicate, level=level, trained=ticket)
-            place = Place(ticket=ticket, mask=mask, init=init, dense=dense, extra=extra + ticket.length)
-            for name, control in chosen_controls(recipe.control).items():
+            place = Place(
+                ticket=ticket,
+                mask=mask,
+                init=init,
+                dense=dense,
+                extra=extra + ticket.length,
+                replicates=recipe.replicates,
+            )
+            for name, control in chosen_controls(recipe.control, recipe.replicates).items():
                 yield Row(control=name, replicate=init.replicate, level=level, trained=control(place))
         elif is_iterative and level < recipe.levels:  # trained to rank its weights, and no further
             yield Row(control=TICKET, replicate=init.replicate, level=level, trained=replace(ticket, stop=p))

@@ -169,7 +169,7 @@ def places(recipe: Recipe, at: Sequence[Amount], level: int) -> tuple[list[Place
         )
     for written in at:
         down_to = {"levels": max(level, 1), "prune.train_levels": None}
-        rewound = recipe.edited({"rewind": str(written), "control": [], **down_to})
+        rewound = recipe.edited({"rewind": str(written), "control": [], "rival": [], **down_to})
         k = timeline(rewound).rewind
         if k in experiments:
             raise RecipeError(f"{written} is iteration {k}, which is asked for twice. Leave one of the two out.")

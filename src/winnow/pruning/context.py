@@ -51,8 +51,8 @@ class Context:
     batch: int = 0
     """How many examples an iteration of training sees."""
 
-    shape: tuple[int, int, int] = (0, 0, 0)
-    """(channels, height, width) of an example."""
+    shape: tuple[int, ...] = ()
+    """Of an example: (channels, height, width) of an image."""
 
     generator: Generator = field(default_factory=Generator)
     """Where a score that needs chance gets it: seeded by the recipe's seed, the replicate and the level."""

@@ -15,7 +15,7 @@ from winnow.errors import RecipeError
 from winnow.models.initialize import is_bias
 from winnow.recipe import LayerKind, Rates
 
-_CONVOLUTIONS = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
+CONVOLUTIONS = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
 _NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
 
@@ -143,7 +143,7 @@ def _kind(modules: dict[str, nn.Module], owner: str, name: str) -> LayerKind | N
         return "attention"
     if name != "weight":
         return None
-    if isinstance(module, _CONVOLUTIONS):
+    if isinstance(module, CONVOLUTIONS):
         return "conv"
     if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
         return "embedding"

@@ -25,9 +25,13 @@ def keep_largest(
     positions = alive.nonzero().squeeze(1)  # (alive,)
     if not 0 <= remove <= len(positions):
         raise ValueError(f"cannot remove {remove} of {len(positions)} alive weights")
-    order = scores[positions].argsort(stable=True)
     mask = alive.clone()
-    mask[positions[order[:remove]]] = False
+    if remove:
+        own = scores[positions]
+        last = _smallest(own, remove)  # those below it go, and of its equals as many as are left
+        below, tied = (~own.isnan(), own.isnan()) if bool(last.isnan()) else (own < last, own == last)
+        mask[positions[below]] = False
+        mask[positions[tied.nonzero().squeeze(1)[: remove - int(below.sum())]]] = False
     return mask
 
 
@@ -52,3 +56,10 @@ def keep_most_of_groups(
     chosen = order[:, max(0, order.shape[1] - n) :]
     mask = alive.new_zeros(alive.shape).scatter_(1, chosen, True)
     return mask & alive
+
+
+def _smallest(scores: Tensor, number: int) -> Tensor:
+    """The number-th smallest score. Selecting it is faster than sorting; on a GPU, only sorting is deterministic."""
+    if scores.device.type == "cpu":
+        return scores.kthvalue(number).values
+    return scores.sort().values[number - 1]

@@ -26,6 +26,9 @@ _STYLES = [
 ]
 DENSE = "#444444"
 
+TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+"""Densities in per cent that are marked on logarithmic axes."""
+
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "winnow",
     "svg.fonttype": "none",
@@ -74,8 +77,9 @@ def _figure(results: Results) -> Figure:
     accuracy, early_stop = figure.subplots(1, 2)
     _accuracies(accuracy, results)
     _early_stops(early_stop, results)
+    least = 100 * min(training.density for training in results.trainings)
     for axes in (accuracy, early_stop):
-        _density_axis(axes, results)
+        density_axis(axes, least)
     recipe = results.experiment.recipe
     rewind = ", ".join(filter(None, (start(recipe), pruned(recipe))))
     replicates = f"{recipe.replicates} replicates (bars: least to most)" if recipe.replicates > 1 else "1 replicate"
@@ -91,7 +95,7 @@ def _accuracies(axes: Axes, results: Results) -> None:
         low, mean, high = (100 * value for value in (results.dense.least, results.dense.mean, results.dense.most))
         axes.axhspan(low, high, color=DENSE, alpha=0.12, linewidth=0)
         axes.axhline(mean, color=DENSE, linestyle="--", linewidth=1, label="dense")
-    for (control, levels), (colour, marker) in zip(_by_control(results).items(), _cycled(), strict=False):
+    for (control, levels), (colour, marker) in zip(_by_control(results).items(), styles(), strict=False):
         _curve(axes, control, levels, [level.accuracy for level in levels], 100.0, colour, marker)
     smallest = results.smallest_matching
     if smallest is not None:
@@ -114,7 +118,7 @@ def _early_stops(axes: Axes, results: Results) -> None:
     if dense:
         axes.axhspan(min(dense), max(dense), color=DENSE, alpha=0.12, linewidth=0)
         axes.axhline(sum(dense) / len(dense), color=DENSE, linestyle="--", linewidth=1)
-    for (control, levels), (colour, marker) in zip(_by_control(results).items(), _cycled(), strict=False):
+    for (control, levels), (colour, marker) in zip(_by_control(results).items(), styles(), strict=False):
         _curve(axes, control, levels, [level.early_stop for level in levels], 1.0, colour, marker)
     axes.set_ylabel("early-stop iteration (least validation loss)")
     axes.set_ylim(bottom=0)
@@ -124,8 +128,9 @@ def _curve(
     axes: Axes, control: str, levels: list[Level], spreads: list[Spread], scale: float, colour: str, marker: str
 ) -> None:
     means = [scale * spread.mean for spread in spreads]
-    below = [scale * (spread.mean - spread.least) for spread in spreads]
-    above = [scale * (spread.most - spread.mean) for spread in spreads]
+    # The mean of equal values may round to beside them.
+    below = [scale * max(0.0, spread.mean - spread.least) for spread in spreads]
+    above = [scale * max(0.0, spread.most - spread.mean) for spread in spreads]
     axes.errorbar(
         [100 * level.density for level in levels],
         means,
@@ -140,15 +145,13 @@ def _curve(
     )
 
 
-def _density_axis(axes: Axes, results: Results) -> None:
-    """Density falls to the right on a logarithmic axis, as in the papers."""
+def density_axis(axes: Axes, least: float) -> None:
+    """Density falls to the right on a logarithmic axis, as in the papers, down to `least` (per cent)."""
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
-    least = 100 * min(training.density for training in results.trainings)
     axes.set_xscale("log")
     axes.set_xlim(115, least / 1.15)
-    ticks = [tick for tick in (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01) if tick >= least / 1.15]
-    axes.xaxis.set_major_locator(FixedLocator(ticks))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick >= least / 1.15]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("density: weights remaining (%)")
@@ -170,5 +173,6 @@ def _by_control(results: Results) -> dict[str, list[Level]]:
     return {("tickets" if control == TICKET else control): levels for control, levels in grouped.items()}
 
 
-def _cycled() -> list[tuple[str, str]]:
+def styles() -> list[tuple[str, str]]:
+    """A colour and a marker for each curve of a figure, again from the first where there are many."""
     return _STYLES * math.ceil(20 / len(_STYLES))

@@ -1,7 +1,7 @@
 """A training state to bytes and back: safetensors, exact to the bit.
 
 One tensor for each parameter, buffer and optimizer buffer, without the lane axis, under `parameters/NAME`,
-`buffers/NAME` and `slots/SLOT/NAME`; iteration and age as JSON in the metadata.
+`buffers/NAME`, `slots/SLOT/NAME` and, of a mask that changes, `masks/NAME`; iteration and age as JSON in the metadata.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def encode(state: State, content: Content) -> bytes:
     if content is Content.FULL:
         for slot, by_name in state.slots.items():
             tensors |= {f"slots/{slot}/{name}": tensor[0] for name, tensor in by_name.items()}
+        tensors |= {f"masks/{name}": tensor[0].bool() for name, tensor in state.masks.items()}
     header = {
         "format": FORMAT,
         "iteration": state.iteration,
@@ -58,7 +59,9 @@ def decode(content: bytes) -> State:
         slots = {slot: taken(f"slots/{slot}", list(parameters)) for slot in order["slots"]} if has_slots else {}
         buffers = taken("buffers", order["buffers"])
         window = tensors["window"].unsqueeze(0)
-        return State(header["iteration"], header["age"], parameters, buffers, slots, window)
+        masks = taken("masks", [name for name in parameters if f"masks/{name}" in tensors])
+        masks = {name: mask.to(parameters[name].dtype) for name, mask in masks.items()}
+        return State(header["iteration"], header["age"], parameters, buffers, slots, window, masks)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise CorruptResult(f"its state cannot be read ({error})") from None
 

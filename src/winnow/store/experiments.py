@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from winnow.course import course, timeline
-from winnow.recipe import Pruning, Recipe, Retrain
+from winnow.course import Timeline, course, timeline
+from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
 from winnow.recipes import from_toml, to_toml
 from winnow.steps import plain
 from winnow.store.files import storing, write_file
@@ -30,9 +30,12 @@ def identity(recipe: Recipe) -> str:
         "length": amounts.length,
         "rewind": amounts.rewind,
         "at_rewind": recipe.optimizer.at_rewind if amounts.rewind else None,
-        "prune": _asked(recipe.prune, ("at", "granularity")),
+        "prune": _asked(recipe.prune, ("at", "granularity", "include")),
         "deterministic": recipe.deterministic,
     } | ({} if recipe.retrain == Retrain() else {"retrain": _asked(recipe.retrain, ())})
+    dynamic = _in_iterations(recipe.dynamic, amounts)
+    if dynamic != _in_iterations(Dynamic(), amounts):  # whichever rivals there are: asking for more widens too
+        scope["dynamic"] = dynamic
     return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
@@ -47,6 +50,13 @@ def _asked(section: Pruning | Retrain, later: Sequence[str]) -> dict[str, object
     }
 
 
+def _in_iterations(settings: Dynamic, amounts: Timeline) -> dict[str, object]:
+    """How masks of rivals change, with the same amounts the same however they are written."""
+    written = {"every": settings.every, "start": settings.start, "end": settings.end}
+    spans = {name: a.iterations(per_epoch=amounts.per_epoch, total=amounts.length) for name, a in written.items()}
+    return {**spans, "drop": settings.drop, "distribution": settings.distribution}
+
+
 def record(store: Store, recipe: Recipe) -> None:
     """Note that a recipe was run. One that differs in its scope alone is widened to hold both."""
     path = _path(store, recipe)
@@ -57,6 +67,7 @@ def record(store: Store, recipe: Recipe) -> None:
             levels=max(before.levels, recipe.levels),
             replicates=max(before.replicates, recipe.replicates),
             control=tuple(dict.fromkeys((*before.control, *recipe.control))),
+            rival=tuple(dict.fromkeys((*before.rival, *recipe.rival))),
         )
         if both != before or not path.exists():
             write_file(path, to_toml(both).encode())

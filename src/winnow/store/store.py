@@ -123,7 +123,7 @@ class Store:
         return self._decoded(step, METRICS, lambda content: Curve.from_csv(content.decode()))
 
     def mask(self, step: Step) -> Mask:
-        """The mask that is the result of a Prune or Draw step."""
+        """The mask that is the result of a Prune or Draw step, or that a training with changing masks ended with."""
         return self._decoded(step, MASK, Mask.from_bytes)
 
     def measured(self, step: Step) -> list[dict[str, float | str]]:
@@ -172,6 +172,8 @@ class Store:
     ) -> None:
         """Store the result of an Init or Train step, with as much of its state as `content` says."""
         files: dict[str, bytes] = {}
+        if state.masks:
+            files[MASK] = Mask({name: kept[0].bool() for name, kept in state.masks.items()}).to_bytes()
         if content > Content.METRICS:
             files[STATE] = codec.encode(state, content)
         if curve is not None:

@@ -10,6 +10,7 @@ from winnow.training.metrics import Curve, evaluated
 from winnow.training.optimizers import optimizer, slot_names
 from winnow.training.perceptron import Perceptron
 from winnow.training.randomness import LaneRandomness, draws
+from winnow.training.rewiring import Rewiring, begun
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
 from winnow.training.tasks import Classification, Task
@@ -28,11 +29,13 @@ __all__ = [
     "Observer",
     "Perceptron",
     "Plain",
+    "Rewiring",
     "Stacked",
     "State",
     "Stream",
     "Task",
     "Trial",
+    "begun",
     "choose",
     "draws",
     "evaluated",

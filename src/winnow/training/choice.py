@@ -66,6 +66,7 @@ def choose(
     draws: bool = False,
     task: Task | None = None,
     trial: Trial | None = None,
+    rewires: bool = False,
     engine: EngineName = "auto",
     width: int | None = None,
 ) -> Choice:
@@ -74,7 +75,8 @@ def choose(
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
     `clips` is whether the lanes' gradients are clipped, which needs each lane's own; `draws`, whether the network draws
     random numbers while it trains; `task`, what its outputs are held against: classification where it is left out;
-    `trial`, by which it is known whether vmap can vectorize the network. Where it cannot, lanes are trained one by one.
+    `trial`, by which it is known whether vmap can vectorize the network: where it cannot, lanes are trained one by one;
+    `rewires`, whether masks change, which needs the gradients of weights that are not there.
     Raises RecipeError for an engine that cannot train the network.
     """
     if width is not None and width < 1:
@@ -92,7 +94,7 @@ def choose(
             f"the engine '{engine}' records the network once, and this one draws random numbers (dropout) at every "
             f"iteration, from a stream for each lane.\nUse 'auto', 'plain' or 'stacked'."
         )
-    obstacle = _obstacle_to_perceptron(network, precision, clips, task)
+    obstacle = _obstacle_to_perceptron(network, precision, clips, task, rewires)
     if engine == "perceptron" and obstacle:
         raise RecipeError(f"the engine 'perceptron' cannot train this network: {obstacle}. Use 'auto'.")
     if engine == "auto" and any(isinstance(module, CONVOLUTIONS) for module in network.modules()):
@@ -133,13 +135,17 @@ def lanes_bytes(device: torch.device) -> int:
     return _CACHE
 
 
-def _obstacle_to_perceptron(network: nn.Module, precision: Precision, clips: bool, task: Task | None) -> str | None:
+def _obstacle_to_perceptron(
+    network: nn.Module, precision: Precision, clips: bool, task: Task | None, rewires: bool
+) -> str | None:
     if linear_layers(network) is None:
         return "it is not a sequence of linear layers with ReLU between them"
     if precision is not None:
         return f"it computes in float32 alone, not in {precision}"
     if task not in (None, Classification()):
         return "its gradients are of cross-entropy alone"
+    if rewires:
+        return "it fixes the pattern of remaining weights when it starts, and here the mask changes"
     if clips:
         return "it keeps the sparse layers of all lanes in one vector, and optimizer.clip is of each lane's gradient"
     return None

@@ -13,6 +13,7 @@ from winnow.training.batches import Stream
 from winnow.training.clipping import clipped
 from winnow.training.engines import Engine
 from winnow.training.optimizers import Optimizer
+from winnow.training.rewiring import Rewiring
 from winnow.training.state import State
 
 
@@ -34,12 +35,14 @@ def train_(
     rate: Callable[[int], float],
     masks: Mapping[str, Tensor],
     clip: float | None = None,
+    rewiring: Rewiring | None = None,
     observers: Sequence[Observer] = (),
 ) -> None:
     """Train every lane of a state, in place, from its iteration to `stop`.
 
     `masks` are (lanes, *shape) of 0 and 1 for the pruned parameters; the state must already be zero where they
-    are. `rate` gives the learning rate of an iteration, `clip` the greatest norm of a lane's gradient.
+    are. `rate` gives the learning rate of an iteration, `clip` the greatest norm of a lane's gradient,
+    `rewiring` what changes the masks, which then are the state's own.
     """
     parameters = list(state.parameters.values())
     slots = {slot: list(tensors.values()) for slot, tensors in state.slots.items()}
@@ -49,6 +52,8 @@ def train_(
     for iteration in range(state.iteration, stop):
         images, labels = batches.at(iteration)  # (lanes, batch, channels, height, width), (lanes, batch)
         losses, gradients = engine.gradients(state, images, labels)  # (lanes,), each (lanes, *shape)
+        if rewiring is not None:
+            rewiring.update_(state, gradients, iteration)
         if pruned:  # with no gradient, a pruned weight and its buffers stay exactly zero
             torch._foreach_mul_([gradients[position] for position in pruned], kept)
         if clip is not None:

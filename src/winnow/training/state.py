@@ -39,6 +39,10 @@ class State:
     """Losses of the batches since the last evaluation, (lanes, batches): of no effect on training, but saved with
     it, so that an interrupted training measures the same."""
 
+    masks: Tensors = field(default_factory=dict[str, Tensor])
+    """Which weights there are, as 0 and 1, where that changes while training: a weight at zero may be one. Empty
+    where masks stay, which then are the training's, not the state's."""
+
     @property
     def lanes(self) -> int:
         """How many trainings these are."""
@@ -57,7 +61,8 @@ class State:
 
         slots = {slot: taken(tensors) for slot, tensors in self.slots.items()}
         window = self.window[number : number + 1].cpu().clone()
-        return State(self.iteration, self.age, taken(self.parameters), taken(self.buffers), slots, window)
+        parameters, buffers, masks = (taken(tensors) for tensors in (self.parameters, self.buffers, self.masks))
+        return State(self.iteration, self.age, parameters, buffers, slots, window, masks)
 
     @classmethod
     def stacked(cls, states: Sequence[State], device: torch.device) -> State:
@@ -76,6 +81,7 @@ class State:
             joined([state.buffers for state in states]),
             {slot: joined([state.slots[slot] for state in states]) for slot in first.slots},
             torch.cat([state.window for state in states]).to(device),
+            joined([state.masks for state in states]),
         )
 
     def with_slots(self, slots: Sequence[str], *, fresh: bool = False) -> State:

@@ -1,0 +1,150 @@
+"""A comparison of sets of results, as tables for a terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.table import Table
+
+from winnow.comparison import Comparison, Difference, Side, why_unpaired
+from winnow.intervals import interval
+from winnow.results import Spread
+
+
+def differences_tables(comparison: Comparison) -> Group:
+    """For each set but the first, one line for each of its levels that the first set's densities reach."""
+    matching = comparison.matching
+    at = "at the end" if matching.at == "end" else "at early stopping"
+    first = comparison.sides[0]
+    blocks: list[Table | str] = [
+        f"{matching.on} accuracy {at}, %: mean and 95 % confidence interval (Student's t).\n"
+        f"Each interval stands for itself: of twenty, one is expected to miss.\n"
+        f"Compared with {_named(comparison, first)}, {_described(first)}."
+    ]
+    for side in comparison.sides[1:]:
+        blocks += ["", *_differences(comparison, side)]
+    return Group(*blocks)
+
+
+def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
+    first, found = comparison.sides[0], comparison.differences(side)
+    reason = why_unpaired(first, side)
+    how = "Paired by replicate." if reason is None else f"Not paired, since {reason}: Welch's interval."
+    blocks: list[Table | str] = [f"{_named(comparison, side)}, {_described(side)}.", how]
+    if side.matching != comparison.matching:
+        blocks.append(
+            f"Its own recipe compares {side.matching.on} accuracy, {side.matching.at}; here all are compared alike."
+        )
+    if not found:
+        blocks.append("Nothing to compare: the densities of the two sets do not meet, or no replicate has both.")
+        return blocks
+    table = Table(box=None, pad_edge=False)
+    for column in (
+        "level",
+        "density",
+        short(comparison, first),
+        short(comparison, side),
+        "difference",
+        "95 % interval",
+        "n",
+        "",
+    ):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in found:
+        table.add_row(
+            str(each.level.level),
+            f"{100 * each.here.density:.2f} %",
+            _accuracy(list(each.reference.accuracies.values())) + ("~" if each.reference.how == "interpolated" else ""),
+            _accuracy(list(each.here.accuracies.values())),
+            f"{100 * each.mean:+.2f}",
+            _interval(each),
+            str(each.pairs),
+            _verdict(each),
+        )
+    blocks.append(table)
+    if any(each.reference.how == "interpolated" for each in found):
+        blocks.append(
+            f"~ {short(comparison, first)} has no level within {100 * comparison.tolerance:g} % of that density:\n"
+            f"  interpolated between the two around it, over the logarithm of density."
+        )
+    left_out = len(side.levels) - len(found)
+    if left_out:
+        blocks.append(f"Left out: {left_out} levels, at densities that {short(comparison, first)} does not reach.")
+    return blocks
+
+
+def costs_table(comparison: Comparison) -> Group:
+    """One line for each set: the smallest matching density, and what that costs; then what the whole set does."""
+    table = Table(title="\nsmallest matching density, and its cost for one replicate", title_justify="left", box=None)
+    table.pad_edge = False
+    table.add_column("set", no_wrap=True)
+    for column in ("density", "accuracy %", "trainings", "iterations", "time"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for side in comparison.sides:
+        smallest = side.smallest_matching
+        if smallest is None:
+            table.add_row(short(comparison, side), "none")
+            continue
+        spent = side.cost(smallest.level)
+        table.add_row(
+            short(comparison, side),
+            f"{100 * smallest.density:.2f} %",
+            f"{100 * smallest.accuracy.mean:.2f}",
+            f"{spent.trainings:,}",
+            f"{spent.iterations:,}",
+            "" if math.isnan(spent.seconds) else f"{spent.seconds:,.1f} s",
+        )
+    lines: list[str] = []
+    for side in comparison.sides:
+        name, whole = short(comparison, side), side.whole_cost()
+        lines.append(
+            f"{name}: all results took {whole.trainings:,} trainings, {whole.iterations:,} iterations.\n"
+            f"  Matching is within {side.results.tolerance_in_words}."
+        )
+    note = (
+        "Matching is against the set's own dense network. A cost includes the trainings\n"
+        "that a mask was made by; an iteration counts as one at any density; time is\n"
+        "each training's share of its batch, on the machine where it ran."
+    )
+    return Group(table, note, *lines)
+
+
+_LONG = 16
+"""Letters of a name that tables have room for."""
+
+
+def short(comparison: Comparison, side: Side) -> str:
+    """A set's name in tables: as it was given or, where that is long, a letter."""
+    return side.name if len(side.name) <= _LONG else chr(ord("A") + comparison.sides.index(side))
+
+
+def _named(comparison: Comparison, side: Side) -> str:
+    name = short(comparison, side)
+    return name if name == side.name else f"{name} = {side.name}"
+
+
+def _described(side: Side) -> str:
+    recipe = side.results.experiment.recipe
+    replicates = max(len(level.accuracy.values) for level in side.levels)
+    what = "tickets" if side.control == "ticket" else side.control
+    return f"{what} of {recipe.name} ({side.results.identity}), {replicates} replicate{'s' if replicates > 1 else ''}"
+
+
+def _accuracy(values: Sequence[float]) -> str:
+    low, high = interval(values)
+    mean = f"{100 * Spread(tuple(values)).mean:.2f}"
+    return mean if math.isinf(low) else f"{mean} ± {100 * (high - low) / 2:.2f}"
+
+
+def _interval(difference: Difference) -> str:
+    low, high = difference.interval
+    return "" if math.isinf(low) else f"{100 * low:+.2f} to {100 * high:+.2f}"
+
+
+def _verdict(difference: Difference) -> str:
+    low, high = difference.interval
+    if math.isinf(low) or low <= 0 <= high:
+        return ""
+    return "better" if low > 0 else "worse"

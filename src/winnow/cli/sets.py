@@ -1,0 +1,92 @@
+"""Sets of results by the names that people write: `digits`, `imp-1a2b3c4d`, `mine.toml`, `STORE:digits@reinit`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from winnow.comparison import Side
+from winnow.errors import MissingResult, RecipeError
+from winnow.experiments import imp
+from winnow.experiments.experiment import TICKET
+from winnow.recipe import Recipe
+from winnow.recipes import read, to_toml
+from winnow.results import collect
+from winnow.store import Store
+from winnow.store.experiments import identity, recorded
+
+
+def sides(words: Sequence[str], store: Path | None) -> tuple[Side, ...]:
+    """The sets that the words name; raises RecipeError or MissingResult for one that does not stand for any."""
+    for word in words:
+        if words.count(word) > 1:
+            raise RecipeError(f"'{word}' is given twice, and would be compared with itself. Leave one of the two out.")
+    return tuple(side(word, store) for word in words)
+
+
+def side(word: str, store: Path | None) -> Side:
+    """The set that `[STORE:]RECIPE[@CONTROL]` names."""
+    place, _, rest = word.rpartition(":")
+    name, _, control = rest.partition("@")
+    opened = Store(Path(place) if place else store, make=False)
+    recipe = _recipe(name, word, opened)
+    control = control or TICKET
+    if control not in (TICKET, *recipe.besides):
+        has = ", ".join((TICKET, *recipe.besides))
+        raise RecipeError(
+            f"'{word}': {recipe.name} ({identity(recipe)}) was run with no control '{control}'. It has {has}."
+        )
+    return Side(word, collect(imp(recipe), opened, identity=identity(recipe)), opened, control)
+
+
+def _recipe(name: str, word: str, store: Store) -> Recipe:
+    """The recorded recipe of a name, an identity or a file."""
+    recipes = {identity(recipe): recipe for recipe in recorded(store)}
+    if not name:
+        raise RecipeError(f"'{word}' names no recipe. Write RECIPE, RECIPE@CONTROL, or STORE:RECIPE.")
+    if name.endswith(".toml"):
+        wanted = [identity(read(name))]
+    else:
+        wanted = [each for each, recipe in recipes.items() if recipe.name == name]
+        wanted = wanted or [each for each in recipes if each.startswith(name) and name.startswith("imp-")]
+    found = [each for each in wanted if each in recipes]
+    if len(found) > 1:
+        listed = "\n".join(f"  {each}: {_told_apart(recipes[each], [recipes[one] for one in found])}" for each in found)
+        raise RecipeError(
+            f"the store {store.root} holds {len(found)} experiments '{name}'. Name one of them:\n{listed}"
+        )
+    if not found:
+        has = ", ".join(f"{recipe.name} ({each})" for each, recipe in recipes.items())
+        raise MissingResult(
+            f"the store {store.root} holds no experiment '{name}'. It holds {has or 'none'}.\n"
+            f"`winnow run` makes one; results of another store are named STORE:RECIPE."
+        )
+    return recipes[found[0]]
+
+
+_SCOPE = ("levels", "replicates", "control", "rival")
+"""What widens an experiment and makes no other."""
+
+
+def _told_apart(recipe: Recipe, others: Sequence[Recipe]) -> str:
+    """The settings of a recipe that not all of the others share."""
+    tables = [_settings(other) for other in others]
+    differing = {
+        path: value
+        for path, value in _settings(recipe).items()
+        if path not in _SCOPE and any(table.get(path) != value for table in tables)
+    }
+    return ", ".join(f"{path} = {value}" for path, value in differing.items())
+
+
+def _settings(recipe: Recipe) -> dict[str, str]:
+    """A recipe's fields by path, as TOML writes them."""
+    settings: dict[str, str] = {}
+    section = ""
+    for line in to_toml(recipe).splitlines():
+        name, is_setting, value = line.partition(" = ")
+        if is_setting:
+            settings[section + name] = value
+        elif line.startswith("["):
+            section = line.strip("[]") + "."
+    return settings

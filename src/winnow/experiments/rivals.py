@@ -1,0 +1,79 @@
+"""Rivals of tickets: sparse networks from one training, whose mask changes as it goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from winnow.course import timeline
+from winnow.dynamic import METHODS, Dynamic, Method
+from winnow.errors import RecipeError, UnknownName
+from winnow.experiments.experiment import Row
+from winnow.pruning import Layer, prunable_layers
+from winnow.pruning.distribution import kept_in_all, told
+from winnow.recipe import Recipe
+from winnow.steps import Train
+
+
+def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
+    """The recipe's rivals at the density of every level: as many weights in all, to the weight, as its tickets keep.
+
+    Each is one training of the whole length, from the initialization of the dense network beside it and under the same
+    noise, so that the replicates of both are paired. Raises RecipeError where the mask's schedule cannot be followed.
+    """
+    if not recipe.rival:
+        return []
+    methods = [_named(name) for name in dict.fromkeys(recipe.rival)]
+    network = dense[0].course.network.build()
+    layers = prunable_layers(network, recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
+    return [
+        Row(
+            control=method,
+            replicate=trained.noise.replicate,
+            level=level,
+            trained=replace(trained, dynamic=_schedule(recipe, method, layers, level)),
+        )
+        for trained in dense
+        for level in range(1, recipe.levels + 1)
+        for method in methods
+    ]
+
+
+def _named(name: str) -> Method:
+    for method in METHODS:
+        if method == name:
+            return method
+    raise UnknownName("rival", name, METHODS)
+
+
+def _schedule(recipe: Recipe, method: Method, layers: dict[str, Layer], level: int) -> Dynamic:
+    amounts, settings = timeline(recipe), recipe.dynamic
+    every, start, end = (
+        amount.iterations(per_epoch=amounts.per_epoch, total=amounts.length)
+        for amount in (settings.every, settings.start, settings.end)
+    )
+    is_gradual = method == "gmp"
+    start = start if is_gradual else 0
+    if not start < end < amounts.length:
+        raise RecipeError(
+            f"dynamic.end is {settings.end} (iteration {end}). Masks begin to change after iteration {start};\n"
+            f"the end of that must come later, and before the end of training ({amounts.length}it)."
+        )
+    if every < 1 or start + every > end:
+        raise RecipeError(
+            f"dynamic.every is {settings.every} ({every}it), which leaves no update between iterations {start} and "
+            f"{end}. Give at least 1it, and no more than is between them."
+        )
+    distribution = settings.distribution or ("recipe" if is_gradual else "erdos-renyi")
+    kept = told(layers, kept_in_all(layers, level, recipe.prune.scope), distribution, level)
+    empty = [name for name, count in kept.items() if not count]
+    if empty:
+        raise RecipeError(f"level {level} of the rival '{method}' would leave no weights in {', '.join(empty)}.")
+    return Dynamic(
+        method=method,
+        kept=tuple(kept.items()),
+        every=every,
+        end=end,
+        start=start if is_gradual else None,
+        drop=None if is_gradual else settings.drop,
+    )

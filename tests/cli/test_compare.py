@@ -1,0 +1,79 @@
+"""`winnow compare` on the tiny run."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import pytest
+
+from winnow.recipes import read, to_toml
+
+from .conftest import EDITS, TINY, Winnow
+
+
+def lines(text: str, *beginning: str) -> list[list[str]]:
+    return [words for line in text.splitlines() if (words := line.split())[: len(beginning)] == list(beginning)]
+
+
+def test_two_controls_of_a_run_are_compared_with_intervals_and_costs(
+    winnow: Winnow, finished: Path, tmp_path: Path
+) -> None:
+    table = tmp_path / "table.csv"
+    said = winnow("compare", "digits", "digits@reinit", "--store", finished, "--out", table)
+    assert said.code == 0, said.err
+    assert "Paired by replicate." in said.out
+    assert all(line[-1] == "2" or line[-2] == "2" for line in lines(said.out, "1") + lines(said.out, "2"))
+    assert "digits: all results took 6 trainings, 240 iterations" in said.out
+    assert "digits@reinit: all results took 8 trainings, 320 iterations" in said.out
+    (figure,) = [line for line in said.out.splitlines() if line.startswith("figure: ")]
+    assert all(Path(path).stat().st_size > 1000 for path in figure.removeprefix("figure: ").split(", "))
+    rows = list(csv.DictReader(table.read_text("utf-8").splitlines()))
+    assert [(row["set"], row["level"], row["iterations"]) for row in rows] == [
+        ("digits", "0", "40"),
+        ("digits", "1", "80"),
+        ("digits", "2", "120"),
+        ("digits@reinit", "1", "80"),
+        ("digits@reinit", "2", "120"),
+    ]
+    assert all(float(row["seconds"]) > 0 for row in rows)
+
+
+def test_runs_of_two_stores_files_and_identities_are_named_as_people_write_them(
+    winnow: Winnow, finished: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(finished, tmp_path / "other"))
+    file = tmp_path / "mine.toml"
+    file.write_text(to_toml(read("digits").edited({**EDITS, "replicates": 1})))
+    said = winnow("compare", f"{finished}:digits", f"{other}:imp-", f"{other}:{file}@reinit")
+    assert said.code == 0, said.err
+    assert f"A = {finished}:digits, tickets" in said.out.replace("\n", " ").replace("  ", " ")
+    assert "+0.00" in said.out and "2 replicates" in said.out
+
+
+def test_experiments_of_one_name_are_told_apart_by_what_differs(winnow: Winnow, finished: Path) -> None:
+    words = ("--seed", "7", "--control", "reinit", "--levels", "1")
+    assert winnow("run", "digits", *TINY, *words, "--store", finished, "--progress", "quiet").code == 0
+    said = winnow("compare", "digits", "digits@reinit", "--store", finished)
+    assert said.code == 1 and "holds 2 experiments 'digits'. Name one of them:" in said.err
+    assert said.err.count("seed = ") == 2 and "learning_rate" not in said.err
+    names = [word.rstrip(":") for word in said.err.split() if word.startswith("imp-")]
+    said = winnow("compare", *names, "--store", finished)
+    assert said.code == 0 and "Not paired, since the seeds differ" in said.out
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["digits"], "a comparison needs at least two sets of results, such as: digits digits@reinit"),
+        (["digits", "digits"], "'digits' is given twice"),
+        (["digits", "nix"], "holds no experiment 'nix'. It holds digits (imp-"),
+        (["digits", "digits@luck"], "was run with no control 'luck'. It has ticket, reinit."),
+        (["digits", "@reinit"], "'@reinit' names no recipe. Write RECIPE, RECIPE@CONTROL, or STORE:RECIPE."),
+        (["digits", "digits@reinit", "--tolerance", "100"], "tolerance is 100; give per cent of the density"),
+    ],
+)
+def test_mistakes_are_told_in_words(winnow: Winnow, finished: Path, words: list[str], message: str) -> None:
+    said = winnow("compare", *words, "--store", finished)
+    assert said.code == 1 and message in " ".join(said.err.split())

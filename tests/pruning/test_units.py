@@ -1,0 +1,65 @@
+"""Dead units, in networks small enough to see them, and in one with shortcuts."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from winnow.models import build, initialize
+from winnow.pruning import Mask
+from winnow.pruning.units import Units, units
+from winnow.seeds import generator
+
+
+def of(name: str, shape: tuple[int, int, int], edits: dict[str, tuple[slice | int, ...]]) -> dict[str, Units]:
+    """The units of a network from which some parts of kernels are removed."""
+    network = build(name, shape, 3)
+    values = initialize(network, "glorot-normal", generator(0, 0, "init"))
+    kept = {
+        name: torch.ones(parameter.shape, dtype=torch.bool)
+        for name, parameter in network.named_parameters()
+        if parameter.ndim > 1
+    }
+    for name, place in edits.items():
+        kept[name][place] = False
+    return units(network, values, Mask(kept), shape)
+
+
+def at(lacking: Tensor) -> list[int]:
+    return (~lacking).nonzero().flatten().tolist()
+
+
+ALL = slice(None)
+
+
+def test_a_neuron_without_weights_on_one_side_is_dead() -> None:
+    found = of("lenet-5-4", (1, 2, 2), {"fc1.weight": (2,), "fc2.weight": (ALL, 3), "output.weight": (1,)})
+    assert (at(found["fc1.weight"].incoming), at(found["fc1.weight"].outgoing)) == ([2], [3])
+    assert (found["fc1.weight"].count, found["fc1.weight"].dead, found["fc1.weight"].weights) == (5, 2, 16)
+    assert found["fc2.weight"].dead == 0
+    assert (at(found["output.weight"].incoming), at(found["output.weight"].outgoing)) == ([1], [])
+
+
+def test_a_unit_that_lacks_both_is_dead_once() -> None:
+    found = of("lenet-5-4", (1, 2, 2), {"fc1.weight": (2,), "fc2.weight": (ALL, 2)})
+    assert found["fc1.weight"].dead == 1
+
+
+def test_a_channel_is_read_at_all_its_places() -> None:
+    """Conv-2 pools 4x4 images to 2x2: a channel has four inputs of the linear layer after it."""
+    some, every = slice(0, 3), slice(0, 4)
+    assert of("conv-2", (3, 4, 4), {"fc1.weight": (ALL, some)})["conv2.weight"].dead == 0
+    found = of("conv-2", (3, 4, 4), {"fc1.weight": (ALL, every), "conv2.weight": (ALL, 7)})
+    assert at(found["conv2.weight"].outgoing) == [0]
+    assert at(found["conv1.weight"].outgoing) == [7]
+
+
+def test_in_a_residual_network_the_shortcut_reads_too() -> None:
+    """With no kernel of the first block reading channel 3 of the stem, the shortcut still carries it to the second."""
+    first = {"stages.0.0.conv1.weight": (ALL, 3)}
+    assert of("resnet-8-8", (3, 8, 8), first)["conv.weight"].dead == 0
+    everywhere = first | {"stages.1.0.conv1.weight": (ALL, 3), "stages.1.0.shortcut.0.weight": (ALL, 3)}
+    found = of("resnet-8-8", (3, 8, 8), everywhere)
+    assert at(found["conv.weight"].outgoing) == [3]
+    assert at(found["stages.0.0.conv2.weight"].outgoing) == [3]
+    assert at(found["stages.0.0.conv1.weight"].outgoing) == []
