@@ -1,10 +1,25 @@
 """The networks, by name: a family and its sizes, as in `lenet-300-100` or `conv-4`."""
 
 from winnow.models.conv import conv
+from winnow.models.imagenet_resnet import imagenet_resnet
+from winnow.models.inception import inception
 from winnow.models.initialize import initialize
 from winnow.models.lenet import lenet
 from winnow.models.registry import build, families, register
 from winnow.models.resnet import resnet
+from winnow.models.squeezenet import squeezenet
 from winnow.models.vgg import vgg
 
-__all__ = ["build", "conv", "families", "initialize", "lenet", "register", "resnet", "vgg"]
+__all__ = [
+    "build",
+    "conv",
+    "families",
+    "imagenet_resnet",
+    "inception",
+    "initialize",
+    "lenet",
+    "register",
+    "resnet",
+    "squeezenet",
+    "vgg",
+]
