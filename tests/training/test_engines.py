@@ -360,6 +360,7 @@ def test_an_engine_that_cannot_train_the_network_is_refused():
         ("conv-2", {"engine": "stacked", "width": 4}, ("stacked", 4)),
     ],
 )
-def test_the_engine_is_chosen_by_the_network_unless_asked_for(name, options, chosen):
+def test_the_engine_is_chosen_by_the_network_unless_asked_for(monkeypatch, name, options, chosen):
+    monkeypatch.setattr("winnow.training.choice.cache_bytes", lambda: 48 << 20)
     choice = choose(build(name, (1, 28, 28), 10), torch.device("cpu"), **options)
     assert (choice.name, choice.width) == chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -79,7 +80,9 @@ def choose(
     if engine == "graphed" and device.type != "cuda":
         raise RecipeError(f"the engine 'graphed' records CUDA graphs, and this run is on '{device}'. Use 'auto'.")
     weights = sum(parameter.numel() for parameter in network.parameters())
-    fitting = width or max(1, min(_MOST_LANES, _LANE_BYTES // (16 * weights)))  # value, gradient, two buffers: float32
+    fitting = width or max(
+        1, min(_MOST_LANES, cache_bytes() // (16 * weights))
+    )  # value, gradient, two buffers: float32
     if engine == "auto" and obstacle is None and device.type == "cpu":
         return Choice("perceptron", fitting, f"fully connected, up to {fitting} lanes in one product of each layer")
     reason = f"up to {fitting} lanes in one batched computation" if engine == "auto" else "asked for"
@@ -91,7 +94,16 @@ _ENGINES = {"plain": Plain, "stacked": Stacked, "compiled": Compiled, "graphed":
 _MOST_LANES = 32
 
 _LANE_BYTES = 48 << 20
-"""About what a CPU's last-level cache holds: beyond it, the optimizer waits for memory."""
+"""What the states of lanes may take together where nothing else is known: about a CPU's last-level cache."""
+
+
+def cache_bytes() -> int:
+    """What fits into the last-level cache: beyond it, the optimizer waits for memory. At most `_LANE_BYTES`."""
+    try:
+        known = os.sysconf("SC_LEVEL3_CACHE_SIZE")  # Linux alone tells
+    except (AttributeError, ValueError, OSError):
+        known = 0
+    return min(known, _LANE_BYTES) if known > 0 else _LANE_BYTES
 
 
 def _obstacle_to_perceptron(network: nn.Module, precision: Precision, clips: bool) -> str | None:
