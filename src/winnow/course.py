@@ -6,10 +6,10 @@ recipes that differ only in name, or in how they write the same amount, share th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from winnow.data import entry
+from winnow.data import ImageFacts, described, is_images
 from winnow.data.augment import Augmentation
 from winnow.errors import RecipeError
 from winnow.models.initialize import Scheme
@@ -29,7 +29,7 @@ class Network:
 
 @dataclass(frozen=True, kw_only=True)
 class Examples:
-    """A data set by name and by the checksum of its arrays, split and normalized."""
+    """A data set by name and by the checksum of its arrays, split and normalized. The user's own is called `own`."""
 
     name: str
     checksum: str
@@ -39,6 +39,15 @@ class Examples:
     seed: int
     augment: tuple[Augmentation, ...] | None = None
     """None where there is none."""
+
+    size: int | None = None
+    """The side to which images on disk are cut. None where they are not on disk."""
+
+    corrupt: Literal["skip"] | None = None
+    """None where a corrupt image is an error."""
+
+    place: str | None = field(default=None, compare=False, metadata={"is_in_key": False})
+    """Of the user's own data: its name as the recipe writes it, where it is found. In no key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +98,9 @@ class Course:
 
     precision: Literal["bfloat16"] | None = None
     """None is float32."""
+
+    accumulate: int | None = None
+    """None where a batch is not split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,18 +168,22 @@ def timeline(recipe: Recipe) -> Timeline:
 def course(recipe: Recipe) -> Course:
     """What the recipe's trainings share."""
     amounts = timeline(recipe)
-    data = entry(recipe.data.name)
+    data = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
+    _check_images(recipe)
     optimizer, schedule = recipe.optimizer, recipe.schedule
     return Course(
         network=Network(name=recipe.model.name, init=recipe.model.init, shape=data.shape, classes=data.classes),
         examples=Examples(
-            name=recipe.data.name,
+            name="own" if isinstance(data, ImageFacts) else recipe.data.name,
             checksum=data.checksum,
             validation=recipe.data.validation,
             mean=recipe.data.mean,
             std=recipe.data.std,
             seed=recipe.seed,
             augment=tuple(sorted(set(recipe.data.augment))) or None,
+            size=data.shape[1] if isinstance(data, ImageFacts) else None,
+            corrupt=recipe.data.corrupt,
+            place=recipe.data.name if isinstance(data, ImageFacts) else None,
         ),
         batch=recipe.train.batch,
         updates=Updates(
@@ -191,7 +207,30 @@ def course(recipe: Recipe) -> Course:
         ),
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
+        accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
     )
+
+
+def _check_images(recipe: Recipe) -> None:
+    """Raise RecipeError for settings of images on disk where they are not, and the other way round."""
+    data = recipe.data
+    if is_images(data.name):
+        if "crop" in data.augment:
+            raise RecipeError(
+                "data.augment has 'crop', which pads images of one size; those on disk have many.\n"
+                "Write 'resized-crop', a part of random size and shape."
+            )
+        return
+    for name, is_given in (
+        ("size", data.size is not None),
+        ("corrupt", data.corrupt is not None),
+        ("augment = 'resized-crop'", "resized-crop" in data.augment),
+    ):
+        if is_given:
+            raise RecipeError(
+                f"data.{name} is for images on disk (data.name = 'folder:PATH' or 'packed:FILE'), "
+                f"and the data set is '{data.name}'. Leave it out."
+            )
 
 
 def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
@@ -210,15 +249,20 @@ def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
 
 def _iterations_per_epoch(recipe: Recipe) -> int:
     """Batches in an epoch; the last partial one is dropped (VGG-19's 112,480 iterations are 160 epochs of 703)."""
-    examples = entry(recipe.data.name).train - recipe.data.validation
+    known = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
+    examples = known.train - recipe.data.validation
     if examples < 1:
         raise RecipeError(
             f"data.validation is {recipe.data.validation}, but {recipe.data.name} has only "
-            f"{entry(recipe.data.name).train} training examples to split."
+            f"{known.train} training examples to split."
         )
     if recipe.train.batch > examples:
         raise RecipeError(
             f"train.batch is {recipe.train.batch}, more than the {examples} training examples of {recipe.data.name}."
+        )
+    if recipe.train.accumulate > recipe.train.batch:
+        raise RecipeError(
+            f"train.accumulate is {recipe.train.accumulate}: a batch of {recipe.train.batch} has not so many parts."
         )
     return examples // recipe.train.batch
 

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 from winnow.course import Course, Network, Noise
 from winnow.pruning.prune import Scope
@@ -172,6 +172,8 @@ class Prune(Step):
     scope: Scope
     score: str
     exclude: tuple[str, ...] = ()
+    at_once: Literal[True] | None = None
+    """Whether `rate` is what the level removes in all, not per round. None where it is per round."""
 
     @property
     def inputs(self) -> Mapping[str, Step]:
@@ -261,9 +263,14 @@ class Interpolate(Step):
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON holds it. Fields that are left out stay out, so that a new optional one changes no key."""
+    """A value as JSON holds it.
+
+    Fields that are left out stay out, so that a new optional one changes no key; so do those that say where something
+    is found, not what it is.
+    """
     if dataclasses.is_dataclass(value):
-        own = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        fields = (field for field in dataclasses.fields(value) if field.metadata.get("is_in_key", True))
+        own = {field.name: getattr(value, field.name) for field in fields}
         return {name: plain(entry) for name, entry in own.items() if entry is not None}
     if isinstance(value, tuple):
         return [plain(entry) for entry in value]  # pyright: ignore[reportUnknownVariableType]

@@ -37,7 +37,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.cli.data import fetched
     from winnow.cli.display import display
     from winnow.cli.tables import levels_table, verdict
-    from winnow.data import entry, where
+    from winnow.data import is_here
     from winnow.execution.profile import Profile
     from winnow.execution.run import run
     from winnow.experiments import imp
@@ -53,8 +53,7 @@ def main(words: Sequence[str]) -> int:
         forgotten = store.forget_failures([*steps, *experiment.rewind_points.values()])
         console.print(f"{forgotten} failed results of this experiment forgotten; they will be tried again.")
     stored = set(store.result_keys())
-    is_here = entry(data).is_bundled or where(data).exists()
-    if not is_here and any(row.trained.key not in stored for row in experiment.rows):
+    if not is_here(data) and any(row.trained.key not in stored for row in experiment.rows):
         fetched(data)
     profile = Profile()
     with display(options.progress, experiment) as reporter:

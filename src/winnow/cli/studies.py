@@ -65,10 +65,10 @@ def run(study: Study, options: WithExecution, store: Store) -> Studied:
 def fetch_data(options: WithExecution) -> None:
     """Get the recipe's data set, telling how far that is, if it is not here."""
     from winnow.cli.data import fetched
-    from winnow.data import entry, where
+    from winnow.data import is_here
 
     name = options.recipe.data.name
-    if not (entry(name).is_bundled or where(name).exists()):
+    if not is_here(name):
         fetched(name)
 
 

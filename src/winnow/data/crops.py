@@ -65,7 +65,7 @@ def is_flipped(drawn: Sequence[float]) -> bool:
 def random_resized(drawn: Sequence[float]) -> Boxer:
     """A part of 8 to 100 % of the area, from 3:4 to 4:3, anywhere in the image; from a row of `draw_crops`.
 
-    Ten areas and ratios are tried; where none fits into the image, it is the largest part in its middle of such a ratio.
+    Ten areas and ratios are tried; where none fits into the image, it is the largest part in its middle that does.
 
     Source: Szegedy et al. 2015 (arXiv 1409.4842), §6; the logarithm of the ratio is uniform, as is usual now.
 

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from winnow.data import corrupt as corrupt_images
+from winnow.data.cache import where
+from winnow.data.catalogue import Entry, entry
 from winnow.data.packed import Packed, packed
 from winnow.data.pictures import Files, Pictures, replacements
 from winnow.data.tree import tree
@@ -49,6 +51,16 @@ class ImageFacts:
     """How many are corrupt, and replaced by others."""
 
 
+def described(name: str, size: int | None = None, corrupt: Skip = None) -> Entry | ImageFacts:
+    """What is known of a data set, be it of the catalogue or on disk. Raises UnknownName or DataError."""
+    return image_facts(name, size, corrupt) if is_images(name) else entry(name)
+
+
+def is_here(name: str) -> bool:
+    """Whether a data set need not be fetched before it is read."""
+    return is_images(name) or entry(name).is_bundled or where(name).exists()
+
+
 def image_facts(name: str, size: int | None = None, corrupt: Skip = None) -> ImageFacts:
     """The facts of `folder:PATH` or `packed:FILE`, whose images are cut to size x size. Raises DataError."""
     train, test, classes, checksum, skipped = _opened(name, corrupt)
@@ -74,7 +86,5 @@ def _opened(name: str, corrupt: Skip) -> tuple[Pictures, Pictures, int, str, int
         return file.split("train"), file.split("test"), len(file.classes), file.checksum, 0
     images = tree(path)
     broken = corrupt_images.known(images) if corrupt == "skip" else frozenset[str]()
-    train, test = (
-        Files(path, listing, replacements(listing, broken)) for listing in (images.train, images.test)
-    )
+    train, test = (Files(path, listing, replacements(listing, broken)) for listing in (images.train, images.test))
     return train, test, len(images.classes), images.checksum(broken), len(broken)

@@ -1,9 +1,9 @@
 """One file of images that are decoded and made smaller already, for epochs that cost little more than reading it.
 
-The file is safetensors. `pixels`, uint8, are the images one after another, each (height, width, 3), test images after
-training images, and up to seven zeros; then come `sizes`, int32 (images, 2), and `labels`, int64 (images,). The header's
-metadata has one entry, `packed`, which is JSON: the layout's version, the classes' names, how many images are for
-training, the size asked for, and the sha256 of all that follows the header.
+The file is safetensors. `pixels`, uint8, are the images one after another, each (height, width, 3), training images
+before test images, and up to seven zeros; then come `sizes`, int32 (images, 2), and `labels`, int64 (images,). The
+header's metadata has one entry, `packed`, which is JSON: the layout's version, the classes' names, how many images are
+for training, the size asked for, and the sha256 of all that follows the header.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -85,7 +85,9 @@ class PackedSplit:
         return resized(torch.from_numpy(rows), size, size)
 
 
-def pack(images: Tree, out: Path, size: int, *, told: Told | None = None, without: frozenset[str] = frozenset()) -> None:
+def pack(
+    images: Tree, out: Path, size: int, *, told: Told | None = None, without: frozenset[str] = frozenset()
+) -> None:
     """Write every image of a folder, made smaller so that its shorter side is `size`, into one file.
 
     An image that is smaller already stays as it is. Images in `without` are left out. The file is whole or absent.
@@ -98,7 +100,7 @@ def pack(images: Tree, out: Path, size: int, *, told: Told | None = None, withou
     labels = [
         label
         for split in splits
-        for file, label in zip(split.files, split.labels.tolist(), strict=True)
+        for file, label in zip(split.files, cast("list[int]", split.labels.tolist()), strict=True)
         if file not in without
     ]
     training = sum(file not in without for file in images.train.files)
@@ -118,14 +120,16 @@ def pack(images: Tree, out: Path, size: int, *, told: Told | None = None, withou
             file.write(b" " * header)
             for number, pixels in enumerate(_smaller(images, files, size), start=1):
                 sizes.append((pixels.shape[0], pixels.shape[1]))
-                _append(file, digest, pixels)
+                _append(file, digest.update, pixels)
                 if told is not None:
                     told(number, len(files))
             length = file.tell() - header
-            _append(file, digest, np.zeros(-length % 8, np.uint8))  # labels begin at a multiple of their own length
+            _append(
+                file, digest.update, np.zeros(-length % 8, np.uint8)
+            )  # labels begin at a multiple of their own length
             tables = {"sizes": np.array(sizes, "<i4"), "labels": np.array(labels, "<i8")}
             for table in tables.values():
-                _append(file, digest, table)
+                _append(file, digest.update, table)
             described = {
                 "layout": _LAYOUT,
                 "classes": images.classes,
@@ -171,9 +175,9 @@ def _smaller(images: Tree, files: Sequence[str], size: int) -> Iterator[NDArray[
                 future.cancel()
 
 
-def _append(file: Any, digest: hashlib._Hash, array: NDArray[Any]) -> None:
+def _append(file: Any, told: Callable[[bytes], object], array: NDArray[Any]) -> None:
     content = array.tobytes()
-    digest.update(content)
+    told(content)
     file.write(content)
 
 
@@ -245,4 +249,6 @@ def verify(path: Path) -> None:
         while block := file.read(1 << 24):
             digest.update(block)
     if digest.hexdigest() != stated:
-        raise DataError(f"'{path}' is damaged: its contents have sha256 {digest.hexdigest()[:12]}…, not {stated[:12]}….")
+        raise DataError(
+            f"'{path}' is damaged: its contents have sha256 {digest.hexdigest()[:12]}…, not {stated[:12]}…."
+        )

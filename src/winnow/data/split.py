@@ -34,7 +34,11 @@ def split(arrays: Arrays, validation: int, generator: Generator) -> Split:
 
     Source: held-out validation sets of 5,000, Frankle & Carbin 2019 (arXiv 1803.03635), §2 and §3.
     """
-    examples = len(arrays.train_labels)
+    return halves(len(arrays.train_labels), validation, generator)
+
+
+def halves(examples: int, validation: int, generator: Generator) -> Split:
+    """Hold out exactly `validation` of so many training examples: see `split`."""
     if not 0 <= validation < examples:
         raise RecipeError(
             f"field data.validation: {validation} of {examples} training examples cannot be held out.\n"

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -105,7 +106,7 @@ class Streamed:
             yield self.normalized(current.pixels()), self.labels_at(part)
 
     def _centres(self, part: Tensor) -> Pending:
-        return self.begin(part.tolist(), [central] * len(part))
+        return self.begin(cast("list[int]", part.tolist()), [central] * len(part))
 
 
 @lru_cache(maxsize=1)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -80,11 +81,11 @@ def tree(root: Path) -> Tree:
         unknown = sorted(set(_folders(root / "val")) - set(classes))
         if unknown:
             raise DataError(f"'{root}/val' has classes that '{root}/train' lacks: {', '.join(unknown[:5])}.")
-        train = _listing(root, [f"train/{name}" for name in classes], digest)
-        test = _listing(root, [f"val/{name}" for name in classes], digest, may_lack=True)
+        train = _listing(root, [f"train/{name}" for name in classes], digest.update)
+        test = _listing(root, [f"val/{name}" for name in classes], digest.update, may_lack=True)
     else:
         classes = _folders(root)
-        train, test = _divided(_listing(root, classes, digest))
+        train, test = _divided(_listing(root, classes, digest.update))
     if len(classes) < 2:
         raise DataError(f"'{root}' has {len(classes)} folders of images; expected one for each class, two at least.")
     if not len(test):
@@ -97,7 +98,7 @@ def _folders(root: Path) -> list[str]:
         return sorted(entry.name for entry in found if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _listing(root: Path, folders: Sequence[str], digest: hashlib._Hash, *, may_lack: bool = False) -> Listing:
+def _listing(root: Path, folders: Sequence[str], told: Callable[[bytes], object], *, may_lack: bool = False) -> Listing:
     files: list[str] = []
     labels: list[int] = []
     for label, folder in enumerate(folders):
@@ -105,7 +106,7 @@ def _listing(root: Path, folders: Sequence[str], digest: hashlib._Hash, *, may_l
         if not here and not may_lack:
             raise DataError(f"class folder '{root / folder}' has no images ({', '.join(SUFFIXES)}).")
         for file, size in here:
-            digest.update(f"{file} {size}\n".encode("utf-8", "surrogateescape"))
+            told(f"{file} {size}\n".encode("utf-8", "surrogateescape"))
             files.append(file)
             labels.append(label)
     return Listing(files, torch.tensor(labels, dtype=torch.int64))
@@ -127,7 +128,7 @@ def _images(root: Path, folder: str) -> Iterator[tuple[str, int]]:
 def _divided(whole: Listing) -> tuple[Listing, Listing]:
     """Training and test images, where a folder does not tell them apart."""
     by_class: dict[int, list[int]] = {}
-    for position, label in enumerate(whole.labels.tolist()):
+    for position, label in enumerate(cast("list[int]", whole.labels.tolist())):
         by_class.setdefault(label, []).append(position)
     chosen: set[int] = set()
     for positions in by_class.values():

@@ -274,6 +274,7 @@ class Executor:
             level=step.level,
             scope=step.scope,
             score=named_score(step.score),
+            at_once=step.at_once or False,
         )
 
     def _tidy(self, made: Iterable[Step], plan: Plan, targets: Targets) -> None:

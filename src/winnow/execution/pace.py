@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from winnow.course import Noise
-from winnow.data import Resident, entry
+from winnow.data import Resident, described, is_images
 from winnow.models import build, initialize
 from winnow.steps import Train
 from winnow.store import Manifest, Store
@@ -23,6 +24,9 @@ _ENOUGH = 0.6
 """Seconds of training to time, and at least three iterations."""
 
 _EXAMPLES = 1_000
+
+_PIXELS = 1 << 22
+"""Of how many pixels, at most, a timed batch is."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,9 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     values = initialize(network, course.network.init, stream)
     one = State.of_values(values, names).with_slots(updates.slots)
     state, masks = engine.enter(State.stacked([one] * lanes, device), {})
-    count = max(_EXAMPLES, course.batch)
+    pixels = math.prod(course.network.shape)
+    batch = max(1, min(course.batch, _PIXELS // pixels))  # of large images a part of a batch is timed
+    count = max(batch, min(max(_EXAMPLES, course.batch), 8 * _PIXELS // pixels))
     examples = Resident(
         torch.randint(256, (count, *course.network.shape), generator=stream, dtype=torch.uint8),
         torch.randint(course.network.classes, (count,), generator=stream),
@@ -88,7 +94,8 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
         device=device,
     )
     noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
-    batches = Batches(examples, noises, course.batch, course.examples.augment)
+    are_images = is_images(course.examples.place or "")  # their decoding goes on beside training, and is not timed
+    batches = Batches(examples, noises, batch, None if are_images else course.examples.augment)
 
     def train() -> None:
         stop = state.iteration + 1
@@ -104,9 +111,9 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
             clip=course.updates.clip,
         )
 
-    known = entry(course.examples.name)
+    known = described(course.examples.place or course.examples.name, course.examples.size, course.examples.corrupt)
     evaluations = (course.examples.validation + known.test) / count
-    iteration = _seconds(train, device, at_least=3)
+    iteration = _seconds(train, device, at_least=3) * course.batch / batch
     evaluation = _seconds(lambda: evaluated(engine, state, {"test": examples}), device, at_least=1) * evaluations
     return (iteration + evaluation / course.evaluate) / lanes
 

@@ -23,7 +23,6 @@ from winnow.seeds import generator
 from winnow.steps import Content, Init, Train
 from winnow.store import Failure, Making, Store
 from winnow.training import (
-    Batches,
     Choice,
     Curve,
     State,
@@ -137,7 +136,7 @@ class _Batch:
         state, masks = self.engine.enter(state, masks)
         update = optimizer(updates, exempt(updates, module, state.parameters))
         noises = [lane.lane.last.noise for lane in self.started]
-        batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
+        batches = self.examples.batches(noises, self.course)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
             self._evaluate(state, torch.empty(len(self.started), 0))

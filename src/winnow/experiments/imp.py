@@ -28,7 +28,7 @@ def imp(recipe: Recipe) -> Experiment:
         named_control(name)
     named_score(recipe.prune.score)
     network = build(shared.network.name, shared.network.shape, shared.network.classes)
-    prunable_layers(network, recipe.prune.rate, recipe.prune.exclude)
+    prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude)
     exempt(shared.updates, network, ())
 
     rows: list[Row] = []
@@ -45,10 +45,11 @@ def imp(recipe: Recipe) -> Experiment:
             mask = Prune(
                 trained=trained if recipe.prune.rounds == "iterative" else dense,
                 level=level,
-                rate=recipe.prune.rate,
+                rate=recipe.prune.rate_at(level),
                 scope=recipe.prune.scope,
                 score=recipe.prune.score,
                 exclude=recipe.prune.exclude,
+                at_once=True if recipe.prune.densities else None,
             )
             is_fresh = recipe.optimizer.at_rewind == "fresh" and amounts.rewind > 0
             trained = replace(dense, origin=rewound, mask=mask, start=amounts.rewind, fresh_optimizer=is_fresh)

@@ -59,9 +59,7 @@ def _at_35(inputs: int, pooled: int, w: int) -> nn.Module:
 def _to_17(inputs: int, w: int) -> nn.Module:
     return Mixed(
         Conv(inputs, 12 * w, 3, stride=2, is_padded=False),
-        nn.Sequential(
-            Conv(inputs, 2 * w, 1), Conv(2 * w, 3 * w, 3), Conv(3 * w, 3 * w, 3, stride=2, is_padded=False)
-        ),
+        nn.Sequential(Conv(inputs, 2 * w, 1), Conv(2 * w, 3 * w, 3), Conv(3 * w, 3 * w, 3, stride=2, is_padded=False)),
         nn.MaxPool2d(3, stride=2),
     )
 
@@ -171,9 +169,9 @@ def inception(shape: Shape, classes: int, version: int, width: int = 32) -> nn.M
 
     For images of 75 pixels and more; the papers' have 299. In training it gives two logits for each class, the second
     from the auxiliary classifier; when it is evaluated, the first alone. For 1,000 classes it has 27,161,264
-    parameters, 27,123,040 of them kernel weights: 3,323,904 in the auxiliary classifier (768,000 in its linear layer),
-    2,048,000 in the output layer. Batch norm has an epsilon of 0.001 and a fifth of the last features is dropped in training,
-    as in the authors' published code.
+    parameters, 27,123,040 of them kernel weights: 3,323,904 in the auxiliary classifier (768,000 in its linear layer)
+    and 2,048,000 in the output layer. Batch norm has an epsilon of 0.001, and a fifth of the last features is dropped
+    in training, as in the authors' published code.
 
     Source: Szegedy et al. 2016 (arXiv 1512.00567), Table 1 and §4 for the auxiliary classifier.
     """

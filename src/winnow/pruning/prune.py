@@ -30,12 +30,20 @@ def kept_weights(size: int, rate: Fraction, level: int) -> int:
 
 
 def prune(
-    weights: Mapping[str, Tensor], before: Mask, *, layers: Mapping[str, Layer], level: int, scope: Scope, score: Score
+    weights: Mapping[str, Tensor],
+    before: Mask,
+    *,
+    layers: Mapping[str, Layer],
+    level: int,
+    scope: Scope,
+    score: Score,
+    at_once: bool = False,
 ) -> Mask:
     """The mask of a level: of the weights alive `before`, the lowest-scored are removed, down to the level's count.
 
-    `layerwise` ranks each layer's weights among themselves, `global` all layers' together. Raises LayerCollapse
-    when a layer would be left without weights.
+    `layerwise` ranks each layer's weights among themselves, `global` all layers' together. `at_once` says that the
+    layers' rates are what the level removes in all, not per round. Raises LayerCollapse when a layer would be left
+    without weights.
 
     Source: SLTH (arXiv 1903.01611), Algorithm 1; LTH (arXiv 1803.03635), §2 (layerwise) and §4 (global).
     """
@@ -45,7 +53,7 @@ def prune(
     for group in groups:
         flat_scores = torch.cat([scored[name].flatten() for name in group])
         alive = torch.cat([before[name].flatten() for name in group])
-        kept = kept_weights(len(alive), layers[group[0]].rate, level)
+        kept = kept_weights(len(alive), layers[group[0]].rate, 1 if at_once else level)
         mask = keep_largest(flat_scores, alive, int(alive.sum()) - kept)
         parts = torch.split(mask, [layers[name].size for name in group])
         for name, part in zip(group, parts, strict=True):

@@ -11,6 +11,7 @@ from winnow.training.optimizers import optimizer, slot_names
 from winnow.training.perceptron import Perceptron
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
+from winnow.training.streaming import Streaming
 
 __all__ = [
     "Batches",
@@ -26,6 +27,7 @@ __all__ = [
     "Stacked",
     "State",
     "Stream",
+    "Streaming",
     "choose",
     "evaluated",
     "exempt",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -65,14 +66,17 @@ class Streaming:
     def _begun(self, iteration: int) -> tuple[Tensor, Pending]:
         epoch, position = divmod(iteration, self.per_epoch)
         start, stop = position * self.batch, (position + 1) * self.batch
-        indices = torch.stack([self.shard.of(self._permutation(noise, epoch)[start:stop]) for noise in self._distinct])
+        indices: Tensor = torch.stack(
+            [self.shard.of(self._permutation(noise, epoch)[start:stop]) for noise in self._distinct]
+        )
         drawn: list[list[float]] = []
         for noise in self._distinct:
             stream = generator(noise.seed, noise.replicate, "augment", noise.sample, epoch, position)
             drawn += self.shard.of(draw_crops(self.batch, stream).mT).mT.tolist()  # (images, numbers)
         boxes = [random_resized(row) if "resized-crop" in self.augment else central for row in drawn]
         flips = [is_flipped(row) for row in drawn] if "flip" in self.augment else None
-        return indices, self.examples.begin(indices.flatten().tolist(), boxes, flips)
+        positions = cast("list[int]", indices.flatten().tolist())
+        return indices, self.examples.begin(positions, boxes, flips)
 
     def _drawn_order(self, noise: Noise, epoch: int) -> Tensor:
         stream = generator(noise.seed, noise.replicate, "order", noise.sample, epoch)
