@@ -99,6 +99,12 @@ class Course:
     precision: Literal["bfloat16"] | None = None
     """None is float32."""
 
+    label_smoothing: float | None = None
+    """None where targets are as they are."""
+
+    auxiliary: float | None = None
+    """None where the network has no auxiliary classifier."""
+
     accumulate: int | None = None
     """None where a batch is not split."""
 
@@ -207,6 +213,8 @@ def course(recipe: Recipe) -> Course:
         ),
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
+        label_smoothing=recipe.train.label_smoothing or None,
+        auxiliary=recipe.train.auxiliary,
         accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
     )
 

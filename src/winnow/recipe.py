@@ -93,6 +93,14 @@ class Train:
     precision: Literal["float32", "bfloat16"] = "float32"
     """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
 
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """How much of each target is spread evenly over all classes, in training alone; evaluation is of plain cross-entropy
+    (Szegedy et al. 2016, arXiv 1512.00567, §7)."""
+
+    auxiliary: Positive | None = None
+    """What the loss of an auxiliary classifier counts beside the network's own, in training. For networks that have one,
+    such as `inception-3`."""
+
     accumulate: Count = 1
     """Into how many parts a batch is split, one after the other in memory; their gradients are averaged. Where there is
     batch norm, it normalizes each part by itself."""

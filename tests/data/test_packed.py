@@ -118,7 +118,9 @@ def test_a_file_is_not_written_over_nor_where_there_is_no_room(
         pack(tree(root), file, 24)
     usage = namedtuple("usage", "free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(free=10_000))
-    with pytest.raises(DataError, match=r"new' would take about 0\.0 GB, and 0\.0 GB are free there\. Choose a smaller"):
+    with pytest.raises(
+        DataError, match=r"new' would take about 0\.0 GB, and 0\.0 GB are free there\. Choose a smaller"
+    ):
         pack(tree(root), tmp_path / "new", 24)
 
 

@@ -187,9 +187,7 @@ def test_images_from_a_folder_are_the_same_bits_after_a_restart_in_mid_epoch(tmp
 
     def batches() -> Streaming:
         train, _ = image_pictures(f"folder:{root}")
-        examples = Streamed(
-            train, torch.arange(24), size=20, mean=(0.4, 0.4, 0.4), std=(0.2, 0.2, 0.2), device="cpu"
-        )
+        examples = Streamed(train, torch.arange(24), size=20, mean=(0.4, 0.4, 0.4), std=(0.2, 0.2, 0.2), device="cpu")
         return Streaming(examples, [NOISE, OTHER], 7, AUGMENT)
 
     uninterrupted = batches()
