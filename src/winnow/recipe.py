@@ -94,12 +94,12 @@ class Train:
     """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
 
     label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    """How much of each target is spread evenly over all classes, in training alone; evaluation is of plain cross-entropy
-    (Szegedy et al. 2016, arXiv 1512.00567, §7)."""
+    """How much of each target is spread evenly over all classes, in training alone; evaluation is of plain
+    cross-entropy (Szegedy et al. 2016, arXiv 1512.00567, §7)."""
 
     auxiliary: Positive | None = None
-    """What the loss of an auxiliary classifier counts beside the network's own, in training. For networks that have one,
-    such as `inception-3`."""
+    """What the loss of an auxiliary classifier counts beside the network's own, in training. For networks that have
+    one, such as `inception-3`."""
 
     accumulate: Count = 1
     """Into how many parts a batch is split, one after the other in memory; their gradients are averaged. Where there is
@@ -310,6 +310,13 @@ class Onset:
 
     samples: Annotated[Whole, Field(ge=2)] = 2
     """Children of each W_k; all pairs of them are compared."""
+
+    points: Annotated[Whole, Field(ge=3)] = 30
+    """Points on the line between two children, both ends among them; for instability. LMC: 30."""
+
+    examples: Count = 10_000
+    """Of how many training examples, at most, error on the line is taken, and batch norm's statistics; for instability.
+    Test examples are all taken."""
 
     most_replicates: Count | None = None
     """Up to how many replicates are trained where the confidence interval over those there are is not clear of the

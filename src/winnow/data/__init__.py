@@ -9,7 +9,7 @@ from winnow.data.arrays import Arrays
 from winnow.data.augment import Draws, draw
 from winnow.data.cache import cache_directory, fetch, load, where
 from winnow.data.catalogue import Entry, entry, names
-from winnow.data.images import ImageFacts, described, image_pictures, is_here, is_images
+from winnow.data.images import ImageFacts, described, image_facts, image_pictures, is_here, is_images
 from winnow.data.resident import Resident
 from winnow.data.shard import WHOLE, Shard
 from winnow.data.split import Split, halves, split
@@ -31,6 +31,7 @@ __all__ = [
     "entry",
     "fetch",
     "halves",
+    "image_facts",
     "image_pictures",
     "is_here",
     "is_images",

@@ -78,10 +78,12 @@ class Streamed:
         shape = (len(positions), 3, self.size, self.size)
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
 
+        places = pixels.numpy()  # PyTorch would copy with threads of its own in each of ours
+
         def decode(start: int) -> None:
             for place in range(start, min(start + _AT_ONCE, len(positions))):
-                image = self._pictures.picture(self._index[positions[place]], boxes[place], self.size)
-                pixels[place] = image.flip(-1) if flips and flips[place] else image
+                image = self._pictures.picture(self._index[positions[place]], boxes[place], self.size).numpy()
+                places[place] = image[:, :, ::-1] if flips and flips[place] else image
 
         parts = [_threads().submit(decode, start) for start in range(0, len(positions), _AT_ONCE)]
         return Pending(pixels, parts)

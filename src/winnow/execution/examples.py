@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -11,10 +12,12 @@ import torch
 from torch import Tensor
 
 from winnow import data
-from winnow.course import Course, Examples, Noise
+from winnow.course import Course, Examples, Network, Noise
 from winnow.data import Resident, Streamed
 from winnow.seeds import generator
 from winnow.training import Batches, Stream, Streaming
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,9 @@ def _streamed(examples: Examples, device: torch.device) -> Splits:
     """The same for images on disk, which are read as they are needed."""
     assert examples.place is not None and examples.size is not None
     train, test = data.image_pictures(examples.place, examples.corrupt)
+    if skipped := data.image_facts(examples.place, examples.size, examples.corrupt).skipped:
+        are = f"{skipped} image{'s' * (skipped > 1)} of {examples.place} {'are' if skipped > 1 else 'is'} corrupt"
+        _log.warning("%s and replaced by the next one", are)
     parts = data.halves(len(train), examples.validation, generator(examples.seed, 0, "split"))
     streamed = partial(Streamed, size=examples.size, mean=examples.mean, std=examples.std, device=device)
     return Splits(
@@ -72,6 +78,11 @@ def _streamed(examples: Examples, device: torch.device) -> Splits:
         validation=streamed(train, parts.validation),
         test=streamed(test, torch.arange(len(test))),
     )
+
+
+def trial_inputs(network: Network) -> Tensor:
+    """Two examples of the shape that a network takes, all zero, to try it on."""
+    return torch.zeros(2, *network.shape)
 
 
 def _tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8] | np.dtype[np.int64]]) -> Tensor:

@@ -12,12 +12,25 @@ import torch
 
 from winnow.course import Noise
 from winnow.data import Resident, described, is_images
+from winnow.execution.examples import trial_inputs
 from winnow.models import build, initialize
 from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
 from winnow.store.manifest import hardware
-from winnow.training import Batches, State, choose, evaluated, exempt, learning_rate, optimizer, train_
+from winnow.training import (
+    Batches,
+    LaneRandomness,
+    State,
+    choose,
+    draws,
+    evaluated,
+    exempt,
+    learning_rate,
+    optimizer,
+    task,
+    train_,
+)
 from winnow.training.choice import EngineName
 
 _ENOUGH = 0.6
@@ -65,16 +78,21 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
     network = build(course.network.name, course.network.shape, course.network.classes)
+    has_draws = draws(network, trial_inputs(course.network))
     choice = choose(
         network,
         device,
+        draws=has_draws,
+        task=task(course),
         precision=course.precision,
         deterministic=step.deterministic,
         engine=name,
         clips=course.updates.clip is not None,
     )
     lanes = max(1, min(lanes, choice.width))
-    engine = choice.build(network, lanes, {}, course.precision)
+    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
+    randomness = LaneRandomness(noises, device) if has_draws else None
+    engine = choice.build(network, lanes, {}, course.precision, task(course), randomness)
     names = [name for name, _ in network.named_parameters()]
     updates = optimizer(course.updates, exempt(course.updates, network, names))
 
@@ -93,7 +111,6 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
         scale=255,
         device=device,
     )
-    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
     are_images = is_images(course.examples.place or "")  # their decoding goes on beside training, and is not timed
     batches = Batches(examples, noises, batch, None if are_images else course.examples.augment)
 

@@ -24,6 +24,7 @@ def initialize(network: nn.Module, scheme: Scheme, generator: torch.Generator) -
     not touched, and may lie on the meta device.
     """
     values: dict[str, Tensor] = {}
+    persistent = set(network.state_dict())
     modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
     for module_name, module in modules:
         for name, parameter in module.named_parameters(recurse=False):
@@ -41,7 +42,7 @@ def initialize(network: nn.Module, scheme: Scheme, generator: torch.Generator) -
                 )
         for name, buffer in module.named_buffers(recurse=False):
             path = f"{module_name}.{name}" if module_name else name
-            if path in network.state_dict():
+            if path in persistent:
                 values[path] = _buffer(name, path, buffer)
     return values
 

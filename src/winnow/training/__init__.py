@@ -9,18 +9,22 @@ from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
 from winnow.training.optimizers import optimizer, slot_names
 from winnow.training.perceptron import Perceptron
+from winnow.training.randomness import LaneRandomness, draws
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
 from winnow.training.streaming import Streaming
+from winnow.training.tasks import Classification, Task, task
 
 __all__ = [
     "Batches",
     "Choice",
+    "Classification",
     "Compiled",
     "Curve",
     "Engine",
     "EngineName",
     "Graphed",
+    "LaneRandomness",
     "Observer",
     "Perceptron",
     "Plain",
@@ -28,11 +32,14 @@ __all__ = [
     "State",
     "Stream",
     "Streaming",
+    "Task",
     "choose",
+    "draws",
     "evaluated",
     "exempt",
     "learning_rate",
     "optimizer",
     "slot_names",
+    "task",
     "train_",
 ]
