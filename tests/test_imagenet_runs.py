@@ -73,12 +73,13 @@ def test_a_recipe_goes_from_the_dense_network_to_a_verdict_on_tickets_pruned_in_
     assert not found.failures
     assert [level.level for level in found.results.levels] == [0, 1, 2, 3]
     assert [level.density for level in found.results.levels] == pytest.approx([1, 0.7, 0.5, 0.3], abs=1e-3)
-    assert found.rewind_point().iteration == 2
+    k, stop = (1, 4) if name == "inception3-imagenet" else (2, 6)
+    assert found.rewind_point().iteration == k
     for training in found.results.trainings:
-        assert training.curve.last == 6
+        assert training.curve.last == stop
         assert all(torch.tensor(list(row.values())).isfinite().all() for row in training.curve.rows.values())
     ticket = found.ticket(level=3)
-    assert ticket.provenance["k"] == 2
+    assert ticket.provenance["k"] == k
     for level in (1, 2):  # of the same dense network, one in another
         assert all((kept <= found.mask(level)[path]).all() for path, kept in found.mask(level + 1).items())
 
@@ -99,7 +100,7 @@ def test_the_command_runs_on_a_packed_file_and_says_which_level_matches(
     words = [word for path, value in edits.items() for word in (f"--{path}", str(value))]
     assert main(["run", "squeezenet-imagenet", *words, "--store", str(tmp_path / "store")]) == 0
     out = capsys.readouterr().out
-    assert "70.0 %" in out and "50.0 %" in out and "30.0 %" in out
+    assert all(density in out for density in ("70.00 %", "50.00 %", "30.00 %"))
     assert "match" in out
     assert main(["plan", "squeezenet-imagenet", *words, "--store", str(tmp_path / "store")]) == 0
     assert "Everything is stored" in capsys.readouterr().out
