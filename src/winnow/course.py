@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from winnow.data import Described, described
+from winnow.data import Described, described, is_images
 from winnow.data.augment import Augmentation
 from winnow.data.inputs import Targets
 from winnow.errors import RecipeError, UnknownName
@@ -79,6 +79,12 @@ class Examples:
     seed: int
     augment: tuple[Augmentation, ...] | None = None
     """None where there is none."""
+
+    size: int | None = None
+    """The side to which images on disk are cut. None where they are not on disk."""
+
+    corrupt: Literal["skip"] | None = None
+    """None where a corrupt image is an error."""
 
     place: str | None = field(default=None, compare=False, metadata={"is_in_key": False})
     """Of the user's own data: its name as the recipe writes it, where it is found. In no key."""
@@ -149,6 +155,14 @@ class Course:
 
     task: Objective | None = None
     """None is classification."""
+    label_smoothing: float | None = None
+    """None where targets are as they are."""
+
+    auxiliary: float | None = None
+    """None where the network has no auxiliary classifier."""
+
+    accumulate: int | None = None
+    """None where a batch is not split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,8 +230,9 @@ def timeline(recipe: Recipe) -> Timeline:
 def course(recipe: Recipe) -> Course:
     """What the recipe's trainings share."""
     amounts = timeline(recipe)
-    data = described(recipe.data.name)
+    data = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
     _check_settings_fit(recipe, data)
+    _check_images(recipe)
     optimizer, schedule = recipe.optimizer, recipe.schedule
     return Course(
         network=network(recipe, data),
@@ -230,6 +245,8 @@ def course(recipe: Recipe) -> Course:
             std=recipe.data.std,
             seed=recipe.seed,
             augment=tuple(sorted(set(recipe.data.augment))) or None,
+            size=data.shape[1] if is_images(recipe.data.name) else None,
+            corrupt=recipe.data.corrupt,
         ),
         batch=recipe.train.batch,
         updates=Updates(
@@ -254,6 +271,9 @@ def course(recipe: Recipe) -> Course:
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
         task=_task(recipe, data),
+        label_smoothing=recipe.train.label_smoothing or None,
+        auxiliary=recipe.train.auxiliary,
+        accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
     )
 
 
@@ -274,6 +294,11 @@ _TASKS: dict[str, Targets] = {"classification": "classes", "regression": "number
 def _task(recipe: Recipe, data: Described) -> Objective | None:
     """The recipe's task; None for classification. Raises RecipeError where it is not for such targets."""
     task = recipe.train.task
+    if task != "classification" and (recipe.train.label_smoothing or recipe.train.auxiliary):
+        raise RecipeError(
+            f"train.label_smoothing and train.auxiliary change the loss of classification, and train.task is "
+            f"'{task}'.\nLeave them out."
+        )
     if is_own(task):
         return Objective(
             name=f"own:{task.rpartition(':')[2]}", source=code(named(task, field="train.task")), place=task
@@ -300,6 +325,28 @@ def _check_settings_fit(recipe: Recipe, data: Described) -> None:
         )
 
 
+def _check_images(recipe: Recipe) -> None:
+    """Raise RecipeError for settings of images on disk where they are not, and the other way round."""
+    data = recipe.data
+    if is_images(data.name):
+        if "crop" in data.augment:
+            raise RecipeError(
+                "data.augment has 'crop', which pads images of one size; those on disk have many.\n"
+                "Write 'resized-crop', a part of random size and shape."
+            )
+        return
+    for name, is_given in (
+        ("size", data.size is not None),
+        ("corrupt", data.corrupt is not None),
+        ("augment = 'resized-crop'", "resized-crop" in data.augment),
+    ):
+        if is_given:
+            raise RecipeError(
+                f"data.{name} is for images on disk (data.name = 'folder:PATH' or 'packed:FILE'), "
+                f"and the data set is '{data.name}'. Leave it out."
+            )
+
+
 def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
     """Raise RecipeError where a smooth decay has nowhere to go, or no iteration to go there in."""
     rate, final = recipe.optimizer.learning_rate, recipe.schedule.final or 0.0
@@ -316,15 +363,20 @@ def _check_decay(recipe: Recipe, warmup: int, length: int) -> None:
 
 def _iterations_per_epoch(recipe: Recipe) -> int:
     """Batches in an epoch; the last partial one is dropped (VGG-19's 112,480 iterations are 160 epochs of 703)."""
-    examples = described(recipe.data.name).train - recipe.data.validation
+    known = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
+    examples = known.train - recipe.data.validation
     if examples < 1:
         raise RecipeError(
             f"data.validation is {recipe.data.validation}, but {recipe.data.name} has only "
-            f"{described(recipe.data.name).train} training examples to split."
+            f"{known.train} training examples to split."
         )
     if recipe.train.batch > examples:
         raise RecipeError(
             f"train.batch is {recipe.train.batch}, more than the {examples} training examples of {recipe.data.name}."
+        )
+    if recipe.train.accumulate > recipe.train.batch:
+        raise RecipeError(
+            f"train.accumulate is {recipe.train.accumulate}: a batch of {recipe.train.batch} has not so many parts."
         )
     return examples // recipe.train.batch
 

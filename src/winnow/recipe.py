@@ -7,6 +7,7 @@ A recipe is read from TOML (`read`, `from_toml`), written back (`to_toml`), and 
 from __future__ import annotations
 
 from dataclasses import field
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
@@ -71,8 +72,16 @@ class Data:
     std: tuple[Positive, ...] | None = None
     """What each channel is divided by, after the mean is subtracted. Left out: 1."""
 
-    augment: tuple[Literal["flip", "crop"], ...] = ()
-    """How training images are varied: mirrored at random, cut at random after padding by 4 pixels."""
+    augment: tuple[Literal["flip", "crop", "resized-crop"], ...] = ()
+    """How training images are varied: mirrored at random, cut at random after padding by 4 pixels; or, images on disk,
+    a part of random size and shape (Szegedy et al. 2015, arXiv 1409.4842, §6)."""
+
+    size: Count | None = None
+    """The side of images on disk, in pixels, once they are cut. Left out: 224."""
+
+    corrupt: Literal["skip"] | None = None
+    """`skip`: images in a folder that `winnow data check` found to be corrupt are each replaced by the next one. Left
+    out: a corrupt image is an error where it is met."""
 
 
 @validated
@@ -109,6 +118,18 @@ class Train:
 
     precision: Literal["float32", "bfloat16"] = "float32"
     """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
+
+    label_smoothing: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    """How much of each target is spread evenly over all classes, in training alone; evaluation is of plain
+    cross-entropy (Szegedy et al. 2016, arXiv 1512.00567, §7)."""
+
+    auxiliary: Positive | None = None
+    """What the loss of an auxiliary classifier counts beside the network's own, in training. For networks that have
+    one, such as `inception-3`."""
+
+    accumulate: Count = 1
+    """Into how many parts a batch is split, one after the other in memory; their gradients are averaged. Where there is
+    batch norm, it normalizes each part by itself."""
 
 
 @validated
@@ -261,6 +282,30 @@ class Pruning:
     include: tuple[str, ...] = ()
     """Parameters that are pruned though they would not be by their kind, by name or pattern, at the rate of their kind
     or else of linear layers. `winnow inspect` shows what is pruned and why. `exclude` has the last word."""
+    densities: tuple[Fraction01, ...] | None = None
+    """The fraction of the weights that remains at level 1, 2 and so on, in place of `rate`; kernels of all kinds are
+    pruned then. Left out: `rate` says what remains."""
+
+    @model_validator(mode="after")
+    def _densities_fall_and_stand_alone(self) -> Pruning:
+        if self.densities is None:
+            return self
+        if not self.densities:
+            raise RecipeError(
+                "densities is an empty list. Give one for each level, such as [0.7, 0.5], or leave it out."
+            )
+        if self.rate != Rates(linear=0.2, output=0.1):
+            raise RecipeError("densities and rate both say how much is pruned. Leave one of them out.")
+        if list(self.densities) != sorted(set(self.densities), reverse=True):
+            raise RecipeError(f"densities are {list(self.densities)}; each must be below the one before.")
+        return self
+
+    def rate_at(self, level: int) -> Rates:
+        """What is removed to reach a level: per round, or, where densities are given, at once."""
+        if not self.densities:
+            return self.rate
+        removed = float(1 - Decimal(repr(self.densities[level - 1])))  # 0.7 of 0.3, not 0.7000000000000001
+        return Rates(conv=removed, linear=removed, output=removed)
 
     @model_validator(mode="after")
     def _something_is_pruned_at_one_rate_where_layers_compete(self) -> Pruning:
@@ -268,7 +313,7 @@ class Pruning:
         rates = {rate for rate in kinds if rate is not None}
         if not rates:
             raise RecipeError("every rate is left out, so nothing would be pruned. Give rate.conv or rate.linear.")
-        if self.scope == "global" and len(rates) > 1:
+        if self.scope == "global" and len(rates) > 1 and not self.densities:
             raise RecipeError(
                 f"scope 'global' ranks all layers together, at one rate; given were {sorted(rates)}.\n"
                 f"Give each kind the same rate, leave kinds out, or use scope 'layerwise'."
@@ -479,6 +524,15 @@ class Recipe:
     def besides(self) -> tuple[str, ...]:
         """What stands beside the tickets: controls, then rivals, each once."""
         return tuple(dict.fromkeys((*self.control, *self.rival)))
+
+    @model_validator(mode="after")
+    def _every_level_has_a_density(self) -> Recipe:
+        given = len(self.prune.densities or ())
+        if given and self.levels > given:
+            raise RecipeError(
+                f"levels is {self.levels}, but prune.densities has {given}. Give levels = {given} or less."
+            )
+        return self
 
     def edited(self, changes: dict[str, Any]) -> Recipe:
         """This recipe with some fields changed, each given by its path: {"train.batch": 128}."""

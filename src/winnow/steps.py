@@ -20,7 +20,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from enum import IntEnum
 from functools import cached_property
-from typing import Any, ClassVar, final
+from typing import Any, ClassVar, Literal, final
 
 from winnow.course import Course, Network, Noise
 from winnow.dynamic import Dynamic
@@ -195,6 +195,8 @@ class Prune(Step):
     """What the network is to be trained on, where `trained` is an Init, which does not say."""
     include: tuple[str, ...] | None = None
     """None where nothing is pruned but by its kind."""
+    at_once: Literal[True] | None = None
+    """Whether `rate` is what the level removes in all, not per round. None where it is per round."""
 
     @property
     def inputs(self) -> Mapping[str, Step]:

@@ -1,4 +1,4 @@
-"""`winnow data`: which data sets there are, and where they lie."""
+"""`winnow data`: which data sets there are, and where they lie; checking and packing one's own images."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
@@ -45,14 +45,44 @@ class Where:
     """Which data set, as `winnow data list` names it."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """Decode every image of a folder once, and list those that cannot be, for data.corrupt = 'skip' to leave out.
+
+    Of a packed file, compare the contents with the checksum it states.
+    """
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """A folder of images, as in data.name = 'folder:PATH', or a packed file."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pack:
+    """Write the images of a folder, made smaller, into one file that is read many times faster: 'packed:FILE'."""
+
+    path: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="PATH")]
+    """A folder of images, as in data.name = 'folder:PATH'."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")]
+    """The file to write. It takes about 4 x size x size bytes an image: 0.26 MB at 256."""
+
+    size: Annotated[int, tyro.conf.arg(metavar="N")] = 256
+    """How many pixels the shorter side of an image is made; smaller images stay as they are."""
+
+    corrupt: Literal["skip"] | None = None
+    """`skip`: leave out the images that `winnow data check` found to be corrupt."""
+
+
 @dataclass(frozen=True)
 class Options:
-    """The data sets: list them, fetch one, tell where it lies."""
+    """The data sets: list them, fetch one, tell where it lies; check one's own images, and pack them."""
 
     command: Annotated[
         Annotated[List, tyro.conf.subcommand("list")]
         | Annotated[Fetch, tyro.conf.subcommand("fetch")]
-        | Annotated[Where, tyro.conf.subcommand("where")],
+        | Annotated[Where, tyro.conf.subcommand("where")]
+        | Annotated[Check, tyro.conf.subcommand("check")]
+        | Annotated[Pack, tyro.conf.subcommand("pack")],
         tyro.conf.arg(name=""),
     ]
 
@@ -62,6 +92,10 @@ def main(words: Sequence[str]) -> int:
     command = parse(Options, words, command="data").command
     from winnow.data import where
 
+    if isinstance(command, Check | Pack):
+        from winnow.cli import images
+
+        return images.check(command.path) if isinstance(command, Check) else images.pack(**vars(command))
     if isinstance(command, List):
         Console(highlight=False).print(_table())
     elif isinstance(command, Where):

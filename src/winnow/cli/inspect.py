@@ -43,10 +43,10 @@ def main(words: Sequence[str]) -> int:
     from winnow.models.drawing import tied
     from winnow.pruning.layers import parameters, prunable_layers
 
-    data = described(recipe.data.name)
+    data = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
     module = network(recipe, data).build()
     pruning = recipe.prune
-    every = parameters(module, pruning.rate, pruning.exclude, pruning.include)
+    every = parameters(module, pruning.rate_at(1), pruning.exclude, pruning.include)
     out = Console(highlight=False)
     unit = {"classes": "classes", "tokens": "tokens", "numbers": f"number{'s' * (data.classes > 1)} to learn"}
     shape = "x".join(map(str, data.shape))
@@ -58,7 +58,7 @@ def main(words: Sequence[str]) -> int:
     out.print(_counts(every), soft_wrap=True)
     for other, first in tied(module).items():
         out.print(f"{other} is {first}: one tensor, pruned and trained once.", soft_wrap=True)
-    prunable_layers(module, pruning.rate, pruning.exclude, pruning.include)
+    prunable_layers(module, pruning.rate_at(1), pruning.exclude, pruning.include)
     out.print()
     out.print(_levels_table(recipe, every))
     return 0
@@ -100,12 +100,14 @@ def _levels_table(recipe: Recipe, every: Sequence[Parameter]) -> Table:
     from winnow.pruning.prune import kept_weights
 
     rates = {each.name: (each.size, each.rate) for each in every if each.rate is not None}
-    size = sum(count for count, _ in rates.values())
+    size, densities = sum(count for count, _ in rates.values()), recipe.prune.densities
     table = Table(box=None, pad_edge=False)
     for column in ("level", "density", "weights left"):
         table.add_column(column, justify="right", no_wrap=True)
     for level in range(min(recipe.levels, _LEVELS) + 1):
-        if recipe.prune.scope == "global":
+        if densities and level:
+            kept = round(densities[level - 1] * size)
+        elif recipe.prune.scope == "global":
             kept = kept_weights(size, next(rate for _, rate in rates.values()), level)
         else:
             kept = sum(kept_weights(count, rate, level) for count, rate in rates.values())

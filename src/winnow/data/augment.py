@@ -11,8 +11,9 @@ from torch import Generator, Tensor
 
 from winnow.data.shard import Shard
 
-Augmentation = Literal["flip", "crop"]
-"""`flip`: mirrored with probability 1/2. `crop`: padded by 4 black pixels, then cut at random to its own size."""
+Augmentation = Literal["flip", "crop", "resized-crop"]
+"""`flip`: mirrored with probability 1/2. `crop`: padded by 4 black pixels, then cut at random to its own size.
+`resized-crop`, for images on disk: a part of random size and shape, resized (winnow.data.crops)."""
 
 PADDING = 4
 

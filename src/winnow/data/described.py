@@ -5,6 +5,7 @@ Winnow's own are in the catalogue. The user's own are named by where they lie:
     npz:FILE        arrays train_inputs, train_targets, test_inputs, test_targets
     hf:FOLDER       a Hugging Face dataset, as its save_to_disk writes it
     package.module:function, file.py:function       gives two torch datasets (train, test), or those arrays
+    folder:FOLDER, packed:FILE      images on disk (winnow.data.images), which are read as they are needed
 
 Their checksum is of their content. It is remembered by path, size and time of change, so that a large file is read for
 it once.
@@ -26,6 +27,7 @@ import numpy as np
 from winnow.data.arrays import Arrays
 from winnow.data.cache import cache_directory, load, where
 from winnow.data.catalogue import CATALOGUE, entry
+from winnow.data.images import Skip, image_facts, is_images
 from winnow.data.inputs import Inputs, OwnArrays, Targets, from_arrays
 from winnow.data.materialize import materialized, open_hugging_face
 from winnow.errors import DataError, UnknownName
@@ -64,12 +66,24 @@ class Described:
     """Whether it is the user's, and not one of the catalogue."""
 
 
-def described(name: str) -> Described:
-    """What is known of a data set. Raises UnknownName, RecipeError or DataError.
+def described(name: str, size: int | None = None, corrupt: Skip = None) -> Described:
+    """What is known of a data set; of images on disk, cut to a side of `size`.
+
+    Raises UnknownName, RecipeError or DataError.
 
     >>> described("digits").train, described("digits").shape
     (1200, (1, 8, 8))
     """
+    if is_images(name):
+        facts = image_facts(name, size, corrupt)
+        return Described(
+            name=name,
+            train=facts.train,
+            test=facts.test,
+            shape=facts.shape,
+            classes=facts.classes,
+            checksum=facts.checksum,
+        )
     if not _is_own(name):
         known = entry(name)
         return Described(
@@ -86,7 +100,7 @@ def described(name: str) -> Described:
 
 
 def opened(name: str) -> Arrays | OwnArrays:
-    """A data set in memory: Winnow's own as `load` gives it, or the user's. Raises as `described`."""
+    """A data set that is held in memory: Winnow's own as `load` gives it, or the user's. Raises as `described`."""
     return _opened(name) if _is_own(name) else load(name)
 
 
@@ -96,8 +110,9 @@ def is_here(name: str) -> bool:
 
 
 def _is_own(name: str) -> bool:
-    if ":" in name and not (name.startswith(("npz:", "hf:", PREFIX)) or is_own(name)):
-        raise UnknownName("kind of data", name.partition(":")[0], ["npz", "hf", "file.py", *CATALOGUE])
+    if ":" in name and not (name.startswith(("npz:", "hf:", PREFIX)) or is_images(name) or is_own(name)):
+        kinds = ["folder", "packed", "npz", "hf", "file.py"]
+        raise UnknownName("kind of data", name.partition(":")[0], [*kinds, *CATALOGUE])
     return ":" in name
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,36 +14,47 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from winnow import data
-from winnow.course import Course, Examples
-from winnow.data import OwnArrays, Resident, Table
+from winnow.course import Course, Examples, Noise
+from winnow.data import OwnArrays, Resident, Streamed, Table
 from winnow.data.table import InMemory
 from winnow.errors import DataError
 from winnow.seeds import generator
+from winnow.training import Batches, Stream, Streaming, Task
 from winnow.training.objective import named_task
-from winnow.training.tasks import Task
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Splits:
     """The three parts of a data set."""
 
-    train: InMemory
-    validation: InMemory
-    test: InMemory
+    train: InMemory | Streamed
+    validation: InMemory | Streamed
+    test: InMemory | Streamed
 
     @property
-    def evaluated(self) -> dict[str, InMemory]:
+    def evaluated(self) -> dict[str, InMemory | Streamed]:
         """Those that are evaluated, by the name their metrics begin with."""
         return {"validation": self.validation, "test": self.test}
 
     def task(self, course: Course) -> Task:
         """What outputs are held against, with what it must know of the training targets."""
-        return named_task(course.task, self.train.targets)
+        return named_task(course, self.train.targets)
+
+    def batches(self, noises: Sequence[Noise], course: Course) -> Stream:
+        """The training examples in the order of the lanes' noises, as the course takes them."""
+        augment = course.examples.augment
+        if isinstance(self.train, Streamed):
+            return Streaming(self.train, noises, course.batch, augment)
+        return Batches(self.train, noises, course.batch, augment)
 
 
 @lru_cache(maxsize=2)
 def splits(examples: Examples, device: torch.device) -> Splits:
     """Load and split a data set. The split depends on the seed alone: replicates share it."""
+    if examples.place is not None and data.is_images(examples.place):
+        return _streamed(examples, device)
     arrays = data.opened(examples.place or examples.name)
     if isinstance(arrays, OwnArrays):
         _check_unchanged(examples)
@@ -65,6 +78,27 @@ def splits(examples: Examples, device: torch.device) -> Splits:
     return Splits(train=taken(parts.train), validation=taken(parts.validation), test=held(*test))
 
 
+def _streamed(examples: Examples, device: torch.device) -> Splits:
+    """The same for images on disk, which are read as they are needed."""
+    assert examples.place is not None and examples.size is not None
+    train, test = data.image_pictures(examples.place, examples.corrupt)
+    if skipped := data.image_facts(examples.place, examples.size, examples.corrupt).skipped:
+        are = f"{skipped} image{'s' * (skipped > 1)} of {examples.place} {'are' if skipped > 1 else 'is'} corrupt"
+        _log.warning("%s and replaced by the next one", are)
+    parts = data.held_out(len(train), examples.validation, generator(examples.seed, 0, "split"))
+    streamed = partial(Streamed, size=examples.size, mean=examples.mean, std=examples.std, device=device)
+    return Splits(
+        train=streamed(train, parts.train),
+        validation=streamed(train, parts.validation),
+        test=streamed(test, torch.arange(len(test))),
+    )
+
+
+def known_of(examples: Examples) -> data.Described:
+    """What is known of a course's data."""
+    return data.described(examples.place or examples.name, examples.size, examples.corrupt)
+
+
 def _check_unchanged(examples: Examples) -> None:
     """Raise DataError where the user's data are no longer those that the steps are about."""
     now = data.described(examples.place or examples.name).checksum
@@ -77,7 +111,7 @@ def _check_unchanged(examples: Examples) -> None:
 
 def synthetic(course: Course, count: int, device: torch.device) -> InMemory:
     """Examples of the kind and shape of a course's, with values that mean nothing, to try a network on."""
-    known = data.described(course.examples.place or course.examples.name)
+    known = known_of(course.examples)
     stream, shape, classes = torch.Generator().manual_seed(0), course.network.shape, course.network.classes
     if known.targets == "classes":
         targets = torch.randint(classes, (count,), generator=stream)
@@ -96,7 +130,7 @@ def synthetic(course: Course, count: int, device: torch.device) -> InMemory:
 
 def task_of(course: Course) -> Task:
     """The task of a course, for examples that mean nothing."""
-    return named_task(course.task, synthetic(course, 16, torch.device("cpu")).targets)
+    return named_task(course, synthetic(course, 16, torch.device("cpu")).targets)
 
 
 def trial_batch(course: Course) -> tuple[Tensor, Tensor]:

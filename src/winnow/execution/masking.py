@@ -67,6 +67,7 @@ def pruned(step: Prune, store: Store, device: torch.device) -> Mask:
         scope=step.scope,
         score=named_score(step.score),
         granularity=step.granularity or "weight",
+        at_once=step.at_once or False,
     )
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
 from winnow.course import Course
+from winnow.data import Streamed
 from winnow.data.table import InMemory
 from winnow.execution.examples import splits
 from winnow.models.drawing import STATISTICS
@@ -115,7 +115,7 @@ def _recalibrate_(network: nn.Module, state: State, train: _First, course: Cours
 class _First:
     """The first so many examples of a split."""
 
-    split: InMemory
+    split: InMemory | Streamed
     most: int
 
     def __len__(self) -> int:
@@ -128,6 +128,9 @@ class _First:
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
         """See Resident."""
-        whole, rest = divmod(len(self), size)
-        for number, (images, labels) in enumerate(islice(self.split.chunks(size), whole + (rest > 0))):
-            yield (images, labels) if number < whole else (images[:rest], labels[:rest])
+        left = len(self)
+        for images, labels in self.split.chunks(size):
+            yield images[:left], labels[:left]
+            left -= len(labels)
+            if left <= 0:
+                return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 import torch
 
 from winnow.course import Noise
-from winnow.data import described
-from winnow.execution.examples import synthetic, task_of, trial_batch
+from winnow.data import is_images
+from winnow.execution.examples import known_of, synthetic, task_of, trial_batch
 from winnow.models import trained
 from winnow.models.drawing import ready
 from winnow.steps import Train
@@ -36,6 +37,9 @@ _ENOUGH = 0.6
 """Seconds of training to time, and at least three iterations."""
 
 _EXAMPLES = 1_000
+
+_NUMBERS = 1 << 22
+"""Of how many numbers, at most, a timed batch is."""
 
 
 @dataclass(frozen=True)
@@ -98,10 +102,12 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     values = course.network.initial_values(0, 0)
     one = State.of_values(values, names).with_slots(updates.slots)
     state, masks = engine.enter(State.stacked([one] * lanes, device), {})
-    count = max(_EXAMPLES, course.batch)
-    known = described(course.examples.place or course.examples.name)
-    examples = synthetic(course, count, device)
-    batches = Batches(examples, noises, course.batch, course.examples.augment)
+    numbers = math.prod(course.network.shape)
+    batch = max(1, min(course.batch, _NUMBERS // numbers))  # of large images a part of a batch is timed
+    count = max(batch, min(max(_EXAMPLES, course.batch), 8 * _NUMBERS // numbers))
+    known, examples = known_of(course.examples), synthetic(course, count, device)
+    are_on_disk = is_images(course.examples.place or "")  # their decoding goes on beside training, and is not timed
+    batches = Batches(examples, noises, batch, None if are_on_disk else course.examples.augment)
 
     def train() -> None:
         stop = state.iteration + 1
@@ -118,7 +124,7 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
         )
 
     evaluations = (course.examples.validation + known.test) / count
-    iteration = _seconds(train, device, at_least=3)
+    iteration = _seconds(train, device, at_least=3) * course.batch / batch
     evaluation = _seconds(lambda: evaluated(engine, state, {"test": examples}), device, at_least=1) * evaluations
     return (iteration + evaluation / course.evaluate) / lanes
 

@@ -25,7 +25,6 @@ from winnow.seeds import generator
 from winnow.steps import Alter, Content, Init, Train
 from winnow.store import Failure, Making, Store
 from winnow.training import (
-    Batches,
     Choice,
     Curve,
     LaneRandomness,
@@ -146,13 +145,14 @@ class _Batch:
             self.course.precision,
             task=self.examples.task(self.course),
             randomness=LaneRandomness(noises, state.device) if has_draws else None,
+            accumulate=self.course.accumulate,
         )
         updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
         update = optimizer(updates, exempt(updates, module, state.parameters))
         schedules = [step.dynamic for step in self._steps() if step.dynamic]
         rewiring = Rewiring(schedules, noises) if schedules else None
-        batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)
+        batches = self.examples.batches(noises, self.course)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
             self._evaluate(state, torch.empty(len(self.started), 0))

@@ -35,7 +35,7 @@ def imp(recipe: Recipe) -> Experiment:
             "Hand over the function or class that builds it, or leave the control out."
         )
     network = shared.network.build()
-    prunable_layers(network, recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
+    prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
     exempt(shared.updates, network, ())
     _check_levels(recipe)
 
@@ -68,13 +68,14 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
         mask = Prune(
             trained=ranked,
             level=level,
-            rate=recipe.prune.rate,
+            rate=recipe.prune.rate_at(level),
             scope=recipe.prune.scope,
             score=recipe.prune.score,
             exclude=recipe.prune.exclude,
             include=recipe.prune.include or None,
             granularity=None if recipe.prune.granularity == WEIGHT else recipe.prune.granularity,
             code=score.code,
+            at_once=True if recipe.prune.densities else None,
             untrained=dense.course if isinstance(ranked, Init) else None,
         )
         ticket = retrained(recipe, where, dense=dense, point=point, before=before if is_iterative else dense, mask=mask)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from torch import nn
+
 from winnow.course import timeline
 from winnow.dynamic import METHODS, Dynamic, Method
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments.experiment import Row
-from winnow.pruning import Layer, prunable_layers
+from winnow.pruning import prunable_layers
 from winnow.pruning.distribution import kept_in_all, told
 from winnow.recipe import Recipe
 from winnow.steps import Train
@@ -25,13 +27,12 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
         return []
     methods = [_named(name) for name in dict.fromkeys(recipe.rival)]
     network = dense[0].course.network.build()
-    layers = prunable_layers(network, recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
     return [
         Row(
             control=method,
             replicate=trained.noise.replicate,
             level=level,
-            trained=replace(trained, dynamic=_schedule(recipe, method, layers, level)),
+            trained=replace(trained, dynamic=_schedule(recipe, method, network, level)),
         )
         for trained in dense
         for level in range(1, recipe.levels + 1)
@@ -46,7 +47,7 @@ def _named(name: str) -> Method:
     raise UnknownName("rival", name, METHODS)
 
 
-def _schedule(recipe: Recipe, method: Method, layers: dict[str, Layer], level: int) -> Dynamic:
+def _schedule(recipe: Recipe, method: Method, network: nn.Module, level: int) -> Dynamic:
     amounts, settings = timeline(recipe), recipe.dynamic
     every, start, end = (
         amount.iterations(per_epoch=amounts.per_epoch, total=amounts.length)
@@ -65,7 +66,9 @@ def _schedule(recipe: Recipe, method: Method, layers: dict[str, Layer], level: i
             f"{end}. Give at least 1it, and no more than is between them."
         )
     distribution = settings.distribution or ("recipe" if is_gradual else "erdos-renyi")
-    kept = told(layers, kept_in_all(layers, level, recipe.prune.scope), distribution, level)
+    layers = prunable_layers(network, recipe.prune.rate_at(level), recipe.prune.exclude, recipe.prune.include)
+    rounds = 1 if recipe.prune.densities else level  # of which each removes its rate
+    kept = told(layers, kept_in_all(layers, rounds, recipe.prune.scope), distribution, rounds)
     empty = [name for name, count in kept.items() if not count]
     if empty:
         raise RecipeError(f"level {level} of the rival '{method}' would leave no weights in {', '.join(empty)}.")

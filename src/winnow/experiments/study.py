@@ -191,12 +191,16 @@ def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
     if not 0 < density < 1:
         raise RecipeError(f"density {density:g} is not between 0 and 1. Write a percentage such as 10.7%.")
     shared = course(recipe).network
-    layers = prunable_layers(shared.build(), recipe.prune.rate, recipe.prune.exclude, recipe.prune.include)
+    layers = prunable_layers(shared.build(), recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
     size = sum(layer.size for layer in layers.values())
-    densities = {
-        level: sum(kept_at(layer, level, recipe.prune.granularity) for layer in layers.values()) / size
-        for level in range(1, _DEEPEST + 1)
-    }
+    densities = (
+        dict(enumerate(recipe.prune.densities, start=1))
+        if recipe.prune.densities
+        else {
+            level: sum(kept_at(layer, level, recipe.prune.granularity) for layer in layers.values()) / size
+            for level in range(1, _DEEPEST + 1)
+        }
+    )
     level = min(densities, key=lambda level: abs(densities[level] - density))
     return level, densities[level]
 

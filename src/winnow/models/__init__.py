@@ -3,10 +3,13 @@
 from winnow.models.conv import conv
 from winnow.models.drawing import tied, trained
 from winnow.models.foreign import foreign
+from winnow.models.imagenet_resnet import imagenet_resnet
+from winnow.models.inception import inception
 from winnow.models.initialize import initialize
 from winnow.models.lenet import lenet
 from winnow.models.registry import build, draw_own, families, register
 from winnow.models.resnet import resnet
+from winnow.models.squeezenet import squeezenet
 from winnow.models.vgg import vgg
 
 __all__ = [
@@ -15,10 +18,13 @@ __all__ = [
     "draw_own",
     "families",
     "foreign",
+    "imagenet_resnet",
+    "inception",
     "initialize",
     "lenet",
     "register",
     "resnet",
+    "squeezenet",
     "tied",
     "trained",
     "vgg",

@@ -29,11 +29,13 @@ def prune(
     scope: Scope,
     score: Registered,
     granularity: str = WEIGHT,
+    at_once: bool = False,
 ) -> Mask:
     """The mask of a level: of the weights alive before, the lowest-scored are removed, down to the level's count.
 
     `layerwise` ranks each layer's weights among themselves, `global` all layers' together. A score in several passes
-    (SynFlow) removes them in as many parts. Raises LayerCollapse when a layer would be left without weights.
+    (SynFlow) removes them in as many parts. `at_once` says that the layers' rates are what the level removes in all,
+    not per round. Raises LayerCollapse when a layer would be left without weights.
 
     Source: SLTH (arXiv 1903.01611), Algorithm 1; LTH (arXiv 1803.03635), §2 (layerwise) and §4 (global).
     """
@@ -52,7 +54,7 @@ def prune(
                 continue
             pieces = [_pieces(context.mask[name], granularity) for name in group]
             start = sum(int(alive.sum()) for alive in pieces)
-            end = kept_weights(sum(alive.numel() for alive in pieces), layers[group[0]].rate, level)
+            end = kept_weights(sum(alive.numel() for alive in pieces), layers[group[0]].rate, 1 if at_once else level)
             chosen |= keep(scores, alive, _on_the_way(start, end, Fraction(number, passes)))
         mask = Mask({name: chosen[name] for name in layers})
     check_every_layer_is_alive(

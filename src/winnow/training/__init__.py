@@ -13,6 +13,7 @@ from winnow.training.randomness import LaneRandomness, draws
 from winnow.training.rewiring import Rewiring, begun
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
+from winnow.training.streaming import Streaming
 from winnow.training.tasks import Classification, Task
 from winnow.training.trial import Trial
 
@@ -33,6 +34,7 @@ __all__ = [
     "Stacked",
     "State",
     "Stream",
+    "Streaming",
     "Task",
     "Trial",
     "begun",

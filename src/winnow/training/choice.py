@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from winnow.errors import RecipeError
+from winnow.training.accumulation import Accumulated
 from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stacked
 from winnow.training.perceptron import Perceptron, linear_layers
@@ -42,12 +43,15 @@ class Choice:
         precision: Precision = None,
         task: Task | None = None,
         randomness: LaneRandomness | None = None,
+        accumulate: int | None = None,
     ) -> Engine:
         """The engine, for a batch of so many lanes of that network under masks (lanes, *shape).
 
         A single lane has nothing to be stacked with. `task` is classification where it is left out; `randomness` is
-        what a network draws from that draws while it trains.
+        what a network draws from that draws while it trains; `accumulate`, into how many parts a batch is split.
         """
+        if accumulate is not None:
+            return Accumulated(self.build(network, lanes, masks, precision, task, randomness), accumulate)
         if self.name == "perceptron":
             return Perceptron(network, masks)
         if self.name in ("compiled", "graphed"):

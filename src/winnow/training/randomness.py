@@ -49,6 +49,11 @@ class LaneRandomness(TorchDispatchMode):
         seed = derive(noise.seed, noise.replicate, "dropout", noise.sample, iteration)
         return Generator(self._device).manual_seed(seed)
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Whether the compiler is told to look away: that alone would import it, for seconds. It is not used here."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Callable[..., Any],
