@@ -88,8 +88,10 @@ def rewind_point(
     That is the weights and the running statistics of batch normalization, the optimizer's state, the scheduler's, the
     GradScaler's where there is one, the random numbers of PyTorch, NumPy and Python, and the data order. For each, give
     one object or a list. `data_order` is what decides the order: a DataLoader's generator, a sampler with a state, or
-    a `winnow.DataOrder`. A generator knows the orders to come, not the rest of one under way: save between two
-    epochs, or use a `DataOrder`, which can go on from any iteration.
+    a `winnow.DataOrder`. A generator knows the orders to come, not the rest of one under way: save once the loader has
+    come to its end, not after its last batch, since samplers draw in between. A `DataOrder` can go on from any
+    iteration. A DataLoader without a generator of its own draws from PyTorch's whenever it begins, which in mid-epoch
+    would shift the dropout that follows: give it one. What its worker processes draw is theirs, and new every epoch.
 
     Nothing is shared with the training, which can go on. Raises RewindError for a data order that cannot be saved.
     Source: SLTH (arXiv 1903.01611), Algorithm 1.

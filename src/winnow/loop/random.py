@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from winnow.errors import RewindError
 from winnow.loop.order import DataOrder
 
 
-def order_state(source: object, iteration: int | None) -> Any:
+def order_state(source: Any, iteration: int | None) -> Any:
     """Where a data order stands: a generator, a sampler or a loader. Raises RewindError where it cannot tell."""
     if isinstance(source, DataOrder):
         if iteration is None:
@@ -25,13 +25,13 @@ def order_state(source: object, iteration: int | None) -> Any:
     if isinstance(source, torch.Generator):
         return source.get_state()
     if isinstance(source, np.random.Generator):
-        return cast("dict[str, Any]", source.bit_generator.state)
+        return source.bit_generator.state
     if isinstance(source, random.Random):
         return source.getstate()
     if hasattr(source, "state_dict") and hasattr(source, "load_state_dict"):
-        return source.state_dict()  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+        return source.state_dict()
     if hasattr(source, "set_epoch") and hasattr(source, "epoch"):
-        return {"epoch": source.epoch}  # pyright: ignore[reportAttributeAccessIssue]
+        return {"epoch": source.epoch}
     raise RewindError(
         f"the data order of a {type(source).__name__} cannot be saved.\nGive what decides it: the DataLoader's "
         f"generator (torch, numpy or random), a winnow.DataOrder, or a sampler or loader with state_dict and "
@@ -39,7 +39,7 @@ def order_state(source: object, iteration: int | None) -> Any:
     )
 
 
-def set_order_(source: object, state: Any) -> None:
+def set_order_(source: Any, state: Any) -> None:
     """Put a data order back to where it stood."""
     if isinstance(source, torch.Generator):
         source.set_state(state)
@@ -48,9 +48,9 @@ def set_order_(source: object, state: Any) -> None:
     elif isinstance(source, random.Random):
         source.setstate(state)
     elif hasattr(source, "load_state_dict"):
-        source.load_state_dict(state)  # pyright: ignore[reportAttributeAccessIssue]
+        source.load_state_dict(state)
     else:
-        source.set_epoch(state["epoch"])  # pyright: ignore[reportAttributeAccessIssue]
+        source.set_epoch(state["epoch"])
 
 
 def random_state() -> dict[str, Any]:
