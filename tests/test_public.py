@@ -15,6 +15,7 @@ NAMES = [
     "Masked",
     "Recipe",
     "RewindPoint",
+    "RewindableLoader",
     "Run",
     "Store",
     "Ticket",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from winnow.errors import WinnowError
     from winnow.execution.run import Run, run
     from winnow.experiments import register_control
-    from winnow.loop import DataOrder, Masked, RewindPoint, masked, prune, rewind, rewind_point
+    from winnow.loop import DataOrder, Masked, RewindableLoader, RewindPoint, masked, prune, rewind, rewind_point
     from winnow.models import register
     from winnow.pruning import Mask, register_score
     from winnow.recipe import Recipe
@@ -29,6 +29,7 @@ __all__ = [
     "Masked",
     "Recipe",
     "RewindPoint",
+    "RewindableLoader",
     "Run",
     "Store",
     "Ticket",
@@ -51,6 +52,7 @@ _HOMES = {
     "Masked": "winnow.loop",
     "Recipe": "winnow.recipe",
     "RewindPoint": "winnow.loop",
+    "RewindableLoader": "winnow.loop",
     "Run": "winnow.execution.run",
     "Store": "winnow.store",
     "Ticket": "winnow.ticket",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sized
 from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import DataLoader, Sampler
 
 from winnow.data.shard import Shard
 from winnow.errors import RecipeError
@@ -74,3 +74,50 @@ class DataOrder(Sampler[list[int]]):
             if name != "iteration" and own.get(name) != value:
                 raise RecipeError(f"the saved data order has {name} {value}; this one has {own.get(name)}.")
         self.iteration = state["iteration"]
+
+
+class RewindableLoader(DataLoader[Any]):
+    """A DataLoader in the order of a `DataOrder` that knows how many batches it has handed out, and can go back.
+
+    `iteration` is that number; `winnow.rewind_point` and `winnow.rewind` save and restore it, as do trainers that
+    know loaders with a state. An epoch that was left early goes on where it was left. Options are DataLoader's. What
+    it draws it draws from a generator of its own, so that dropout does not depend on when an epoch begins.
+
+    >>> loader = RewindableLoader(range(6), batch=2)
+    >>> first, second, third = loader
+    >>> loader.iteration = 1
+    >>> next(iter(loader)).tolist() == second.tolist()
+    True
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch: int,
+        *,
+        seed: int = 0,
+        replicate: int = 0,
+        sample: int = 0,
+        part: int = 0,
+        parts: int = 1,
+        **options: Any,
+    ) -> None:
+        self.order = DataOrder(dataset, batch, seed=seed, replicate=replicate, sample=sample, part=part, parts=parts)
+        self.iteration = 0
+        own: dict[str, Any] = {"generator": torch.Generator().manual_seed(seed)}
+        super().__init__(dataset, batch_sampler=self.order, **own | options)
+
+    def __iter__(self) -> Iterator[Any]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.order.iteration = self.iteration  # what the order has reached is what workers were sent ahead
+        for batch in super().__iter__():
+            self.iteration += 1
+            yield batch
+
+    def state_dict(self) -> dict[str, Any]:
+        """See DataOrder."""
+        return {**self.order.state_dict(), "iteration": self.iteration}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """See DataOrder."""
+        self.order.load_state_dict(state)
+        self.iteration = self.order.iteration

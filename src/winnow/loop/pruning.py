@@ -162,11 +162,15 @@ def _matching(
 
 
 def _kernels(model: nn.Module) -> dict[str, Layer]:
-    """The kernels that are prunable by kind; a model may have none."""
+    """The kernels that are prunable by kind; a model may have none.
+
+    One that is another module's parameter, as an output layer tied to an embedding, is left to `include`.
+    """
     try:
-        return prunable_layers(model, Rates(conv=0.5, linear=0.5, output=0.5))
+        kernels = prunable_layers(model, Rates(conv=0.5, linear=0.5, output=0.5))
     except RecipeError:
         return {}
+    return {name: layer for name, layer in kernels.items() if name in _named(model)}
 
 
 def _other(parameter: nn.Parameter) -> Layer:
