@@ -131,3 +131,10 @@ def test_pruning_brings_no_weight_back() -> None:
         winnow.prune(model, mask, rate=0.2, level=1)
     with pytest.raises(MaskError, match=r"mask '9.weight' names no parameter"):
         winnow.prune(model, Mask({"9.weight": torch.ones(2, dtype=torch.bool)}), rate=0.2)
+
+
+def test_an_output_layer_tied_to_an_embedding_is_left_to_include() -> None:
+    model = nn.ModuleDict({"embedding": nn.Embedding(5, 4), "hidden": nn.Linear(4, 4), "output": nn.Linear(4, 5)})
+    model["output"].weight = model["embedding"].weight
+    assert list(winnow.prune(model, rate=0.5)) == ["hidden.weight"]
+    assert list(winnow.prune(model, rate=0.5, include=["embedding.*"])) == ["embedding.weight", "hidden.weight"]

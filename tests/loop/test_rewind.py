@@ -316,3 +316,17 @@ def test_epochs_differ_and_a_state_belongs_to_its_own_order() -> None:
 def test_an_order_that_cannot_be_says_why(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         winnow.DataOrder(LENGTH, **arguments)
+
+
+def test_a_loader_goes_on_where_an_epoch_was_left_and_with_what_workers_fetched_ahead() -> None:
+    whole = [batch.tolist() for batch in winnow.RewindableLoader(range(LENGTH), BATCH)]
+    loader = winnow.RewindableLoader(range(LENGTH), BATCH, num_workers=1, prefetch_factor=3)
+    seen = []
+    for batch in loader:
+        seen.append(batch.tolist())
+        if len(seen) == 2:
+            break
+    assert loader.iteration == loader.state_dict()["iteration"] == 2
+    assert seen + [batch.tolist() for batch in loader] == whole and loader.iteration == 6
+    loader.load_state_dict({**loader.state_dict(), "iteration": 4})
+    assert [batch.tolist() for batch in loader] == whole[4:]
