@@ -90,6 +90,9 @@ class Course:
     precision: Literal["bfloat16"] | None = None
     """None is float32."""
 
+    batch_norm: Literal["local"] | None = None
+    """None is over the whole batch, however many processes share it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Noise:
@@ -191,6 +194,7 @@ def course(recipe: Recipe) -> Course:
         ),
         evaluate=amounts.evaluate,
         precision=None if recipe.train.precision == "float32" else recipe.train.precision,
+        batch_norm=None if recipe.train.batch_norm == "synchronized" else recipe.train.batch_norm,
     )
 
 

@@ -84,6 +84,10 @@ class Train:
     precision: Literal["float32", "bfloat16"] = "float32"
     """In what the network computes. Weights, masks, pruning and distances are float32 in either."""
 
+    batch_norm: Literal["synchronized", "local"] = "synchronized"
+    """Where several processes train together: whether batch normalization takes its statistics over the whole batch, as
+    one process would, or each over its own share: faster, but another training for each number of processes."""
+
 
 @validated
 class Optimizer:

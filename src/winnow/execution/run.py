@@ -11,9 +11,11 @@ import torch
 
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
+from winnow.execution.follow import follow
 from winnow.execution.onset import Onset, find_onset
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
+from winnow.execution.team import led
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
@@ -113,7 +115,8 @@ def run(
     two underscores for a dot: `levels=3`, `train__length="2ep"`. What a run was doing when it is interrupted is
     saved, and the same call goes on from there. `engine` and `lanes` (at most so many at once) override what Winnow
     chooses for the network and the device; `profile` is told where the time went. Where the recipe's `rewind` is
-    "auto", k is found first, as the onset of stability (`Run.onset`).
+    "auto", k is found first, as the onset of stability (`Run.onset`). In processes that torchrun started, all must call
+    it, on a store that all see: they train together.
 
     Raises RecipeError, DataError or StoreError where it cannot begin. A training that diverges, or a level that
     would empty a layer, is told in `failures`; the rest goes on.
@@ -124,6 +127,23 @@ def run(
     ...     [round(level.density, 3) for level in found.results.levels]
     [1.0, 0.802, 0.643]
     """
+    with led() as team:
+        if team is not None:
+            follow(team)  # when it is done, all is stored, and what is below only reads
+        return _run(recipe, store, device, keep, engine, lanes, reporter, profile, changes)
+
+
+def _run(
+    recipe: Recipe | str | Path,
+    store: Store | Path | str | None,
+    device: Device,
+    keep: Keep,
+    engine: EngineName,
+    lanes: int | None,
+    reporter: Reporter | None,
+    profile: Profile | None,
+    changes: Mapping[str, Any],
+) -> Run:
     recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
     if changes:
         recipe = recipe.edited({name.replace("__", "."): value for name, value in changes.items()})
