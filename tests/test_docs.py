@@ -54,3 +54,17 @@ def test_the_page_on_scores_of_ones_own_lists_what_there_is_to_look_at() -> None
     told = set(re.findall(r"`context\.(\w+)", (DOCS / "own-score.md").read_text("utf-8")))
     assert all(hasattr(Context, name) or name in Context.__dataclass_fields__ for name in told)
     assert {"weights", "initial_weights", "mask", "examples", "gradients", "outputs", "values", "generator"} <= told
+
+
+def test_the_own_loop_prints_what_its_page_shows(capsys: pytest.CaptureFixture[str]) -> None:
+    page = (DOCS / "own-loop.md").read_text()
+    data, program, shown = re.findall(r"```(?:python|text)\n(.*?)```", page, flags=re.DOTALL)[:3]
+    assert len([line for line in program.splitlines() if line]) == 20
+    exec(compile(data + program, "own-loop.md", "exec"), {})
+    printed = [line.split() for line in capsys.readouterr().out.splitlines()]
+    expected = [line.split() for line in shown.splitlines()]
+    assert len(printed) == len(expected) == 13
+    for ours, theirs in zip(printed, expected, strict=True):
+        assert ours[:-1] == theirs[:-1]  # level and density
+        # Rounding differs between machines: some of the 597 test images may fall on the other side.
+        assert float(ours[-1].rstrip("%")) == pytest.approx(float(theirs[-1].rstrip("%")), abs=1.5)

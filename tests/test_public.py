@@ -10,17 +10,25 @@ import pytest
 import winnow
 
 NAMES = [
+    "DataOrder",
     "Mask",
+    "Masked",
     "Recipe",
+    "RewindPoint",
+    "RewindableLoader",
     "Run",
     "Store",
     "Ticket",
     "WinnowError",
+    "masked",
     "names",
+    "prune",
     "read",
     "register",
     "register_control",
     "register_score",
+    "rewind",
+    "rewind_point",
     "run",
 ]
 

@@ -163,6 +163,8 @@ class Course:
 
     accumulate: int | None = None
     """None where a batch is not split."""
+    batch_norm: Literal["local"] | None = None
+    """None is over the whole batch, however many processes share it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -274,6 +276,7 @@ def course(recipe: Recipe) -> Course:
         label_smoothing=recipe.train.label_smoothing or None,
         auxiliary=recipe.train.auxiliary,
         accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
+        batch_norm=None if recipe.train.batch_norm == "synchronized" else recipe.train.batch_norm,
     )
 
 

@@ -6,6 +6,7 @@
     ├── DataError            a data set cannot be found, fetched or decoded, or is not what it claims
     ├── MaskError            a mask does not fit the network it is applied to
     ├── TicketError          a ticket file is not one, or does not fit
+    ├── RewindError          a rewind point cannot be taken, stored or restored
     ├── MissingExtra         an optional dependency is not installed
     ├── StoreError           the store cannot be read or written
     │   ├── MissingResult    a result, or the part of it asked for, is not stored
@@ -53,6 +54,10 @@ class MaskError(WinnowError):
 
 class TicketError(WinnowError):
     """A ticket file is not one, or does not fit the network it is applied to."""
+
+
+class RewindError(WinnowError):
+    """A rewind point of a user's own loop cannot be taken, stored or restored."""
 
 
 class MissingExtra(WinnowError):

@@ -130,6 +130,9 @@ class Train:
     accumulate: Count = 1
     """Into how many parts a batch is split, one after the other in memory; their gradients are averaged. Where there is
     batch norm, it normalizes each part by itself."""
+    batch_norm: Literal["synchronized", "local"] = "synchronized"
+    """Where several processes train together: whether batch normalization takes its statistics over the whole batch, as
+    one process would, or each over its own share: faster, but another training for each number of processes."""
 
 
 @validated

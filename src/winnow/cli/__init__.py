@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
@@ -48,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if words[0] not in COMMANDS:
             raise UnknownName("command", words[0], COMMANDS)
         with _warnings_on_stderr():
-            return import_module(f"winnow.cli.{words[0]}").main(words[1:])
+            command = import_module(f"winnow.cli.{words[0]}").main
+            return command(words[1:]) if os.environ.get("WORLD_SIZE", "1") == "1" else _in_a_team(command, words[1:])
     except WinnowError as error:
         say(str(error))
         return 2 if isinstance(error, UnknownName) and words[0] not in COMMANDS else 1
@@ -58,6 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _in_a_team(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:
+    """Run a command in the first of the processes that torchrun started, with the others' help."""
+    from winnow.execution.follow import follow
+    from winnow.execution.team import led
+
+    with led() as team:
+        if team is None:
+            return command(words)
+        follow(team)
+    return 0
 
 
 def say(message: str) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from winnow import data
 from winnow.course import Course, Examples, Noise
-from winnow.data import OwnArrays, Resident, Streamed, Table
+from winnow.data import WHOLE, OwnArrays, Resident, Shard, Streamed, Table
 from winnow.data.table import InMemory
 from winnow.errors import DataError
 from winnow.seeds import generator
@@ -42,12 +42,12 @@ class Splits:
         """What outputs are held against, with what it must know of the training targets."""
         return named_task(course, self.train.targets)
 
-    def batches(self, noises: Sequence[Noise], course: Course) -> Stream:
-        """The training examples in the order of the lanes' noises, as the course takes them."""
+    def batches(self, noises: Sequence[Noise], course: Course, shard: Shard = WHOLE) -> Stream:
+        """A shard of every batch of training examples, in the order of the lanes' noises, as the course takes them."""
         augment = course.examples.augment
         if isinstance(self.train, Streamed):
-            return Streaming(self.train, noises, course.batch, augment)
-        return Batches(self.train, noises, course.batch, augment)
+            return Streaming(self.train, noises, course.batch, augment, shard)
+        return Batches(self.train, noises, course.batch, augment, shard)
 
 
 @lru_cache(maxsize=2)

@@ -13,9 +13,11 @@ from torch import nn
 from winnow.course import timeline
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
+from winnow.execution.follow import follow
 from winnow.execution.onset import Onset, find_onset
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
+from winnow.execution.team import led
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
@@ -140,10 +142,10 @@ def run(
     or a name. Unless `model__init` is given, it initializes itself. Data are two torch datasets (train, test) of
     (input, target), the four arrays of `winnow.data.OwnArrays`, or a name.
 
-    What a run was doing when it is interrupted is
-    saved, and the same call goes on from there. `engine` and `lanes` (at most so many at once) override what Winnow
-    chooses for the network and the device; `profile` is told where the time went. Where the recipe's `rewind` is
-    "auto", k is found first, as the onset of stability (`Run.onset`).
+    What a run was doing when it is interrupted is saved, and the same call goes on from there. `engine` and `lanes` (at
+    most so many at once) override what Winnow chooses for the network and the device; `profile` is told where the time
+    went. Where the recipe's `rewind` is "auto", k is found first, as the onset of stability (`Run.onset`). In processes
+    that torchrun started, all must call it, on a store that all see: they train together.
 
     Raises RecipeError, DataError or StoreError where it cannot begin. A training that diverges, or a level that
     would empty a layer, is told in `failures`; the rest goes on.
@@ -154,14 +156,31 @@ def run(
     ...     [round(level.density, 3) for level in found.results.levels]
     [1.0, 0.802, 0.643]
     """
+    with led() as team:
+        if team is not None:
+            follow(team)  # when it is done, all is stored, and what is below only reads
+        edits: dict[str, Any] = {name.replace("__", "."): value for name, value in changes.items()}
+        if model is not None:
+            edits = {"model.name": handed_network(model), "model.init": "own"} | edits
+        if data is not None:
+            edits["data.name"] = handed_data(data)
+        return _run(recipe, store, device, keep, engine, lanes, reporter, profile, edits)
+
+
+def _run(
+    recipe: Recipe | str | Path,
+    store: Store | Path | str | None,
+    device: Device,
+    keep: Keep,
+    engine: EngineName,
+    lanes: int | None,
+    reporter: Reporter | None,
+    profile: Profile | None,
+    edits: Mapping[str, Any],
+) -> Run:
     recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
-    edits: dict[str, Any] = {name.replace("__", "."): value for name, value in changes.items()}
-    if model is not None:
-        edits = {"model.name": handed_network(model), "model.init": "own"} | edits
-    if data is not None:
-        edits["data.name"] = handed_data(data)
     if edits:
-        recipe = recipe.edited(edits)
+        recipe = recipe.edited(dict(edits))
     opened = store if isinstance(store, Store) else Store(store)
     reporter = reporter or Silent()
     executor = Executor(

@@ -10,35 +10,24 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from winnow.course import Course
+from winnow.course import Course, Noise
+from winnow.dynamic import Dynamic
 from winnow.errors import WinnowError
 from winnow.execution import progress
-from winnow.execution.examples import splits, trial_batch
+from winnow.execution.examples import splits
+from winnow.execution.follow import Done, Go, Look, Work
 from winnow.execution.lanes import Lane
+from winnow.execution.part import part
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
+from winnow.execution.team import Team, current
 from winnow.models import trained
-from winnow.models.drawing import ready
 from winnow.pruning import Mask
 from winnow.pruning.signs import altered
 from winnow.seeds import generator
 from winnow.steps import Alter, Content, Init, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import (
-    Choice,
-    Curve,
-    LaneRandomness,
-    Rewiring,
-    State,
-    begun,
-    draws,
-    evaluated,
-    exempt,
-    learning_rate,
-    optimizer,
-    slot_names,
-    train_,
-)
+from winnow.training import Choice, Curve, State, begun, learning_rate, slot_names
 from winnow.training.watch import Watch, first_not_finite
 
 
@@ -69,18 +58,19 @@ class Trainer:
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not isinstance(error, torch.OutOfMemoryError) and "allocate memory" not in str(error):
                 raise
-            if len(started) == 1:
+            if len(started) == 1 or current() is not None:
+                these = "a single training does" if len(started) == 1 else f"{len(started)} trainings together do"
                 raise WinnowError(
-                    f"a single training does not fit into the memory of {self.device}: {error}\n"
-                    f"Use a smaller train.batch or a smaller network."
+                    f"{these} not fit into the memory of {self.device}: {error}\n"
+                    f"Use {'fewer --lanes' if len(started) > 1 else 'a smaller train.batch or a smaller network'}."
                 ) from error
         else:
             return
         half = (len(started) + 1) // 2
         self.choice = replace(self.choice, width=half)
         self.reporter.noted(f"{len(started)} lanes do not fit into the memory of {self.device}: going on with {half}")
-        for part in (started[:half], started[half:]):
-            self._run_as_fits(part)
+        for lanes in (started[:half], started[half:]):
+            self._run_as_fits(lanes)
 
     def _started(self, lane: Lane) -> _Started:
         """The furthest state there is of a lane's training."""
@@ -123,7 +113,7 @@ class _Batch:
     """Lanes that stand at the same iteration, training together."""
 
     def __init__(self, trainer: Trainer, started: list[_Started]) -> None:
-        self.trainer, self.started = trainer, started
+        self.trainer, self.started, self.team = trainer, started, current()
         step = started[0].lane.last
         self.course: Course = step.course
         self.start = step.start
@@ -133,53 +123,64 @@ class _Batch:
 
     def run(self) -> None:
         state = State.stacked([lane.state for lane in self.started], self.trainer.device)
-        masks = state.masks or _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
-        network = self.course.network
-        module = network.build()
+        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         noises = [lane.lane.last.noise for lane in self.started]
-        has_draws = draws(module, trial_batch(self.course)[0])
-        self.engine = self.trainer.choice.build(
-            ready(module, state.device),
-            state.lanes,
+        self.part = part(
+            self.course,
+            noises,
+            state,
             masks,
-            self.course.precision,
-            task=self.examples.task(self.course),
-            randomness=LaneRandomness(noises, state.device) if has_draws else None,
-            accumulate=self.course.accumulate,
+            choice=self.trainer.choice,
+            schedules=self._schedules(),
+            examples=self.examples,
+            team=self.team,
         )
-        updates = self.course.updates
-        state, masks = self.engine.enter(state, masks)
-        update = optimizer(updates, exempt(updates, module, state.parameters))
-        schedules = [step.dynamic for step in self._steps() if step.dynamic]
-        rewiring = Rewiring(schedules, noises) if schedules else None
-        batches = self.examples.batches(noises, self.course)
+        state = self.part.state
+        if self.team is not None:
+            self._tell_of_work(noises, masks, self.team)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
             self._evaluate(state, torch.empty(len(self.started), 0))
         for boundary in self._boundaries(state.iteration):
             with self.trainer.profile.part("training"):
-                train_(
-                    state,
-                    boundary,
-                    batches=batches,
-                    engine=self.engine,
-                    optimizer=update,
-                    rate=lambda iteration: learning_rate(updates, iteration),
-                    masks=masks,
-                    clip=updates.clip,
-                    rewiring=rewiring,
-                    observers=[watch],
-                )
+                self._tell_team(Go(boundary))
+                self.part.train(boundary, [watch])
             state.window = watch.window
             self._evaluate(state, state.window)
             self._end_diverged(state)
             if all(lane.has_diverged for lane in self.started):
-                return
+                break
             if boundary % self.course.evaluate == 0:
                 watch.reset()
                 state.window = state.window[:, :0]
             with self.trainer.profile.part("store"):
                 self._store(state)
+        if self.team is not None:
+            self.team.tell(Done())
+            self.team.is_training = False
+
+    def _tell_of_work(self, noises: Sequence[Noise], masks: Mapping[str, Tensor], team: Team) -> None:
+        """Have the other processes of the run begin the same batch of lanes."""
+        work = Work(
+            course=self.course,
+            noises=noises,
+            state=State.stacked([lane.state for lane in self.started], torch.device("cpu")),
+            masks={name: mask.cpu() for name, mask in masks.items()},
+            choice=self.trainer.choice,
+            schedules=self._schedules(),
+            device=self.trainer.device.type,
+            is_deterministic=self.started[0].lane.last.deterministic,
+        )
+        team.tell(work)
+        team.is_training = True
+
+    def _schedules(self) -> list[Dynamic]:
+        """How the lanes' masks change, where they do."""
+        return [step.dynamic for step in self._steps() if step.dynamic]
+
+    def _tell_team(self, word: Go | Look) -> None:
+        if self.team is not None:
+            self.team.tell(word)
 
     def _boundaries(self, iteration: int) -> list[int]:
         """The iterations to come at which something is evaluated or stored."""
@@ -192,7 +193,8 @@ class _Batch:
 
     def _evaluate(self, state: State, window: Tensor) -> None:
         with self.trainer.profile.part("evaluation"):
-            rows = evaluated(self.engine, state, self.examples.evaluated)
+            self._tell_team(Look())
+            rows = self.part.evaluate()
         for number, (lane, row) in enumerate(zip(self.started, rows, strict=True)):
             losses = {"train_loss": float(window[number].double().mean())} if window.shape[1] else {}
             lane.curve.add(state.iteration, losses | row)
@@ -201,12 +203,12 @@ class _Batch:
     def _store(self, state: State) -> None:
         """Store the results due at this iteration, and drop from the curves what is not on the grid."""
         is_due = any(step.stop == state.iteration for step in self.started[0].lane.steps)
-        state = self.engine.leave(state) if is_due else state
+        state = self.part.engine.leave(state) if is_due else state
         for number, lane in self._alive():
             for step in lane.lane.steps:
                 if step.stop == state.iteration:
                     content = self.trainer.contents.get(step, Content.METRICS)
-                    making = Making(self._seconds(lane), {"lanes": len(self.started)})
+                    making = Making(self._seconds(lane), {"lanes": len(self.started)} | self._processes())
                     self.trainer.store.put_state(step, state.lane(number), content, curve=lane.curve, making=making)
                     self.trainer.reporter.finished(step, making.seconds)
             lane.curve = lane.curve.on_grid(self.course.evaluate, self.start)
@@ -215,7 +217,7 @@ class _Batch:
 
     def _save(self, state: State) -> None:
         with self.trainer.profile.part("store"):
-            self._save_lanes(self.engine.leave(state))
+            self._save_lanes(self.part.engine.leave(state))
 
     def _save_lanes(self, state: State) -> None:
         for number, lane in self._alive():
@@ -240,6 +242,10 @@ class _Batch:
                     self.trainer.store.put_failure(step, failure, curve=lane.curve, making=Making(self._seconds(lane)))
                     self.trainer.reporter.failed(step, failure.message)
             self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
+
+    def _processes(self) -> dict[str, int]:
+        """How many processes trained together: of no effect on the result but rounding, so it is a note."""
+        return {"processes": self.team.size} if self.team is not None else {}
 
     def _tell(self, iteration: int) -> None:
         self.trainer.reporter.training(self._steps(), iteration)

@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
 
+from winnow.errors import RecipeError
 from winnow.pruning.mask import Mask
 
 Images = Callable[[int, bool], tuple[Tensor, Tensor]]
@@ -95,7 +96,8 @@ class Context:
         So many in all, or of each class; without a count, a batch of training. The same of one replicate whenever
         they are asked for.
         """
-        assert self.images is not None, "this context has no examples"
+        if self.images is None:
+            raise RecipeError(_ALONE)
         return self.images(count or self.batch, per_class)
 
     def outputs(self, images: Tensor, values: Mapping[str, Tensor] | None = None, *, training: bool = True) -> Tensor:
@@ -104,6 +106,8 @@ class Context:
         In training mode batches are normalized by themselves, in evaluation mode by running statistics, which stay
         as they are in either.
         """
+        if self.images is None:
+            raise RecipeError(_ALONE)
         given = values or {}
         call = {name: given.get(name, value) for name, value in self.values.items()}
         buffers = {name for name, _ in self.network.named_buffers()}
@@ -118,3 +122,9 @@ class Context:
         weights = {name: weight.detach().clone().requires_grad_() for name, weight in self.weights.items()}
         loss = self.loss(self.outputs(images, weights), labels)
         return dict(zip(weights, torch.autograd.grad(loss, list(weights.values())), strict=True))
+
+
+_ALONE = (
+    "the score looks at the network and its examples, and here only weights are known.\n"
+    "Choose a score of the weights alone, such as 'magnitude', or prune by a recipe."
+)

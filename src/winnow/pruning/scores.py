@@ -33,7 +33,7 @@ class Registered:
     """A fingerprint of the user's code, where it is the user's own."""
 
     name: str = "score"
-    """What errors call it."""
+    """What errors call it; empty where it has no name."""
 
 
 _SCORES: dict[str, Registered] = {}
@@ -82,7 +82,7 @@ def taken(score: Registered, context: Context) -> dict[str, Tensor]:
     {'w': tensor([2., 1.])}
     """
     found = score.function(context)
-    where = f"field prune.score: '{score.name}'"
+    where = f"field prune.score: '{score.name}'" if score.name else "the score"
     numbers: dict[str, Tensor] = {}
     for name, kept in context.mask.items():
         given = found.get(name) if isinstance(found, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]

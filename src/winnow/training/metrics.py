@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -82,11 +82,18 @@ class Curve:
         return curve
 
 
-def evaluated(engine: Engine, state: State, splits: Mapping[str, Evaluable]) -> list[dict[str, float]]:
-    """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane."""
+def evaluated(
+    engine: Engine, state: State, splits: Mapping[str, Evaluable], *, together: Callable[[Tensor], Tensor] | None = None
+) -> list[dict[str, float]]:
+    """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane.
+
+    Of several processes that evaluate a shard each, `together` adds up the sums.
+    """
     lanes: list[dict[str, float]] = []
     for name, split in splits.items():
         loss, scores = _sums(engine, state, split)
+        if together is not None:
+            loss, scores = together(loss), together(scores)
         lanes = lanes or [{} for _ in range(len(loss))]
         for row, lane_loss, lane_score in zip(lanes, loss.cpu(), scores.cpu(), strict=True):
             row[f"{name}_loss"] = float(lane_loss) / len(split)

@@ -16,6 +16,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from winnow.course import Noise
+from winnow.data import WHOLE, Shard
 from winnow.errors import RecipeError
 from winnow.models.drawing import values_of
 from winnow.seeds import derive
@@ -24,15 +25,15 @@ _aten = torch.ops.aten
 
 
 class LaneRandomness(TorchDispatchMode):
-    """Within, random operations draw for every lane from the lane's own generator.
+    """Within, random operations draw for every lane from the lane's own generator, for a shard of its batch.
 
     Under vmap an operation sees all lanes at once, (lanes, ...), and each lane's part is drawn apart; `only` says that
     the computation within is of a single lane instead. A lane thus draws the same alone and among others.
     """
 
-    def __init__(self, noises: Sequence[Noise], device: torch.device) -> None:
+    def __init__(self, noises: Sequence[Noise], device: torch.device, shard: Shard = WHOLE) -> None:
         super().__init__()
-        self._noises, self._device = noises, device
+        self._noises, self._device, self._shard = noises, device, shard
         self._iteration = -1
         self._generators: list[Generator] = []
         self._lane: int | None = None
@@ -67,13 +68,13 @@ class LaneRandomness(TorchDispatchMode):
             # PyTorch fills in the order of memory, which lanes may change: the numbers are laid out plainly first.
             values = torch.empty(args[0].shape, dtype=args[0].dtype, device=args[0].device)
             for part, generator in self._parts(values):
-                func(part, *args[1:], **options | {"generator": generator})
+                self._filled_(part, lambda whole, g=generator: func(whole, *args[1:], **options | {"generator": g}))
             return args[0].copy_(values)
         if func in _MAKING:
             make, fill, arguments = _MAKING[func]
             made = make(args[0], **options).contiguous()
             for values, generator in self._parts(made):
-                fill(values, *args[1 : 1 + arguments], generator=generator)
+                self._filled_(values, lambda whole, g=generator: fill(whole, *args[1 : 1 + arguments], generator=g))
             return made
         if func is _aten.native_dropout.default:
             return self._dropped(cast(Tensor, args[0]), float(args[1]))
@@ -90,11 +91,20 @@ class LaneRandomness(TorchDispatchMode):
             return [(values, self._generators[self._lane])]
         return list(zip(values.unbind(0), self._generators, strict=True))
 
+    def _filled_(self, values: Tensor, fill: Callable[[Tensor], object]) -> None:
+        """Fill with random numbers, (examples, ...): of several processes, with this one's of those of the batch."""
+        if self._shard.parts == 1 or values.ndim == 0:
+            fill(values)
+            return
+        whole = values.new_empty((len(values) * self._shard.parts, *values.shape[1:]))
+        fill(whole)
+        values.copy_(whole[self._shard.part :: self._shard.parts])
+
     def _dropped(self, inputs: Tensor, probability: float) -> tuple[Tensor, Tensor]:
         """Dropout where PyTorch has one kernel for it, as on GPUs: the outputs, and what was kept."""
         kept = torch.empty_like(inputs, memory_format=torch.contiguous_format)
         for values, generator in self._parts(kept):
-            values.bernoulli_(1 - probability, generator=generator)
+            self._filled_(values, lambda whole, g=generator: whole.bernoulli_(1 - probability, generator=g))
         return inputs * kept / (1 - probability), kept.bool()
 
 

@@ -1,0 +1,1 @@
+"""Lottery tickets in other people's trainers. Each module needs the extra of its name."""

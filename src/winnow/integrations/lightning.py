@@ -1,0 +1,138 @@
+"""Iterative Magnitude Pruning with a true rewind, trained by Lightning.
+
+imp = IMP(levels=3, rate=0.2, rewind=500)
+levels = imp.fit(Trainer(max_steps=10_000, callbacks=[imp]), module, winnow.RewindableLoader(examples, batch=60))
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from winnow.errors import MissingExtra, RewindError
+from winnow.integrations.rounds import Level, Rounds
+from winnow.loop import Masked, masked
+from winnow.loop.random import random_state, set_random_
+from winnow.pruning import Mask
+from winnow.pruning.prune import Scope
+from winnow.pruning.scores import Score
+
+try:
+    from lightning.pytorch import Callback, LightningModule, Trainer
+except ImportError:
+    raise MissingExtra("lightning", "lightning", "Pruning what Lightning trains") from None
+
+
+class IMP(Callback):
+    """Train, prune, rewind to iteration k, train again: `levels` times, by a Trainer that has this among its callbacks.
+
+    `rewind` is k, in optimizer steps. What goes back is Lightning's own checkpoint of k (weights, batch-norm
+    statistics, optimizers, schedulers, loops, precision) and the random numbers; the data order goes back through the
+    training loader's own state, so it must have one: `winnow.RewindableLoader` does. `rate`, `scope`, `score`,
+    `include` and `exclude` are those of `winnow.prune`. Masks are of the LightningModule, by its own names.
+
+    Source: SLTH (arXiv 1903.01611), Algorithm 1.
+    """
+
+    def __init__(
+        self,
+        *,
+        levels: int,
+        rate: float | Mapping[str, float],
+        rewind: int,
+        scope: Scope = "global",
+        score: str | Score = "magnitude",
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> None:
+        self.rounds = Rounds(
+            levels=levels,
+            rate=rate,
+            rewind=rewind,
+            scope=scope,
+            score=score,
+            include=include,
+            exclude=exclude,
+        )
+        self.level = 0
+        self.mask: Mask | None = None
+        self._point: Path | None = None
+        self._random: Mapping[str, Any] = {}
+        self._is_saved = False
+        self._held: Masked | None = None
+
+    def fit(self, trainer: Trainer, model: LightningModule, *data: Any, **named: Any) -> list[Level]:
+        """Run all levels, each as `trainer.fit(model, *data)`; gives what became of each, the dense network first.
+
+        Raises RecipeError where training ends before k, RewindError where the data order cannot be rewound.
+        """
+        if self not in trainer.callbacks:  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
+            raise RewindError("the Trainer does not know this IMP.\nBuild it with Trainer(callbacks=[imp]).")
+        levels: list[Level] = []
+        with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
+            self._point, self.mask, self._is_saved = Path(folder) / "rewind-point.ckpt", None, False
+            for level in range(self.rounds.levels + 1):
+                self.level = level
+                if self.level == 0:
+                    trainer.fit(model, *data, **named)
+                    self.rounds.check_was_reached(self._is_saved, trainer.global_step)
+                else:
+                    self.mask = self.rounds.pruned(model, self.mask, self.level)
+                    # The file is of this very call: nobody else has written it.
+                    trainer.fit(model, *data, **named, ckpt_path=self._point, weights_only=False)
+                measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+                levels.append(Level(self.level, self.mask, measured))
+        self._point = None
+        return levels
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Hold the level's mask, on weights and optimizers that Lightning has just put back to iteration k."""
+        if self._point is None:  # trained as ever, not through `fit` above
+            return
+        _check_data_order(trainer)
+        if self.level == 0:
+            self._save_at_rewind_point(trainer)
+        else:
+            assert self.mask is not None
+            self._held = masked(pl_module, self.mask, trainer.optimizers)
+            set_random_(self._random)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Save the rewind point when the dense training passes iteration k."""
+        if self._point is not None and self.level == 0:
+            self._save_at_rewind_point(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Let go of the mask; the pruned weights are zero."""
+        self._let_go()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Let go of the mask."""
+        self._let_go()
+
+    def _save_at_rewind_point(self, trainer: Trainer) -> None:
+        if not self._is_saved and trainer.global_step == self.rounds.rewind:
+            assert self._point is not None
+            trainer.save_checkpoint(self._point)
+            self._random, self._is_saved = random_state(), True
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            self._held.remove()
+            self._held = None
+
+
+def _check_data_order(trainer: Trainer) -> None:
+    """Raise RewindError unless every training loader has a state that Lightning saves and restores."""
+    loaders = trainer.fit_loop._combined_loader  # pyright: ignore[reportPrivateUsage]
+    for loader in loaders.flattened if loaders is not None else ():
+        if not (hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")):
+            raise RewindError(
+                f"the order of a {type(loader).__name__} cannot be rewound: it has no state.\n"
+                f"Train on a winnow.RewindableLoader(examples, batch=...), or another loader with state_dict and "
+                f"load_state_dict, such as torchdata's StatefulDataLoader."
+            )

@@ -1,0 +1,60 @@
+"""The parameters that a mask is for, in a model that somebody else built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import cast
+
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from winnow.errors import MaskError
+from winnow.pruning import Mask
+
+_WRAPPERS = {"module.": "model.module", "_orig_mod.": "model._orig_mod"}
+"""What DistributedDataParallel and torch.compile put before names, and where they keep the model itself."""
+
+
+def targets(model: nn.Module, mask: Mask) -> dict[str, nn.Parameter]:
+    """The masked parameters of a model by name; raises MaskError where the mask does not fit it.
+
+    A parameter that two modules share can be called by either name, but cannot have two masks.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    for name in mask:
+        if name not in parameters:
+            _explain(model, name, parameters)
+    mask.check_fits(parameters)
+    names: dict[nn.Parameter, str] = {}
+    for name in mask:
+        other = names.setdefault(parameters[name], name)
+        if not bool((mask[other] == mask[name]).all()):
+            raise MaskError(
+                f"masks '{other}' and '{name}' differ, but the model has one parameter under both names.\n"
+                f"Leave one of the two out of the mask."
+            )
+    return {name: parameters[name] for name in mask}
+
+
+def _explain(model: nn.Module, name: str, parameters: Mapping[str, Tensor]) -> None:
+    """Raise MaskError where it can be told why the model has no such parameter."""
+    path, _, attribute = name.rpartition(".")
+    module = dict(cast("Iterator[tuple[str, nn.Module]]", model.named_modules())).get(path)
+    if module is not None and parametrize.is_parametrized(module, attribute):
+        raise MaskError(
+            f"mask '{name}': the model computes '{name}' by torch.nn.utils.parametrize, so it is no parameter "
+            f"that could be held at zero.\nMake it one before pruning: "
+            f"torch.nn.utils.parametrize.remove_parametrizations(module, '{attribute}')."
+        )
+    if f"{name}_orig" in parameters or f"{name}_g" in parameters:
+        remedy = "prune.remove" if f"{name}_orig" in parameters else "remove_weight_norm"
+        raise MaskError(
+            f"mask '{name}': the model computes '{name}' from other parameters (torch.nn.utils), so it is none "
+            f"that could be held at zero.\nMake it one before pruning: torch.nn.utils.{remedy}(module)."
+        )
+    for prefix, inner in _WRAPPERS.items():
+        if f"{prefix}{name}" in parameters:
+            raise MaskError(
+                f"mask '{name}': the model is wrapped, and calls this parameter '{prefix}{name}'.\n"
+                f"Give the model inside, {inner}: the two share their parameters."
+            )
