@@ -9,6 +9,8 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from .browser import chromium
+
 # Before winnow is first imported. Left out are modules whose annotations name protocols, which say nothing at run time.
 install_import_hook(
     [
@@ -29,6 +31,11 @@ install_import_hook(
 # The same examples every time, however busy the machine.
 settings.register_profile("winnow", max_examples=50, deadline=None, derandomize=True, database=None)
 settings.load_profile("winnow")
+
+
+def pytest_report_header() -> str:
+    """Say whether the tests in tests/report that need a browser are run."""
+    return f"pages are looked at with {chromium() or 'nothing: no Chromium is on the PATH (apt-get install chromium)'}"
 
 
 @pytest.fixture(scope="session", autouse=True)
