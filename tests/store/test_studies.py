@@ -35,7 +35,7 @@ def test_a_study_read_back_asks_for_the_same_steps(store: Store) -> None:
 
 def test_other_rewind_points_and_replicates_widen_a_study_and_other_settings_make_another(store: Store) -> None:
     record_study(store, stability(RECIPE, density=0.107, at=ks("0it")))
-    record_study(store, stability(RECIPE.edited({"replicates": 4}), density=0.11, at=ks("30it", "10%")))
+    record_study(store, stability(RECIPE.edited({"replicates": 4}), density=0.11, at=ks("10%")))
     (study,) = recorded_studies(store)  # 10 % of 300 iterations are 30, and 10.7 and 11 % are the same level
     assert study.settings["at"] == ["0it", "30it"]
     assert study.recipe.replicates == 4

@@ -21,6 +21,7 @@ COMMANDS = {
     "show": "a recipe as TOML that `run` accepts",
     "results": "everything measured, as one tidy table",
     "report": "one page that shows what a store holds, and what it says",
+    "reproduce": "the papers' numbers beside ours, from runs that train what is missing",
     "ticket": "write a ticket to a file: its mask, its rewind point and where they came from",
     "data": "the data sets: list them, fetch one, tell where it lies",
     "store": "the stored results: list, show, verify, clean up",

@@ -93,13 +93,13 @@ def _ticks(low: float, high: float) -> tuple[float, ...]:
 
 
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Ones, twos and fives, or as many of them as there is room for."""
+    """Every digit, or ones, twos and fives, or fewer: as many as there is room for."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    choices: Sequence[tuple[int, ...]] = ((1, 2, 5), (1, 3), (1,))
+    choices: Sequence[tuple[int, ...]] = (tuple(range(1, 10)), (1, 2, 5), (1, 3), (1,))
     for factors in choices:
         ticks = tuple(10.0**power * factor for power in powers for factor in factors)
         inside = tuple(tick for tick in ticks if low <= tick <= high)
-        if len(inside) <= 8:
+        if len(inside) <= (8 if len(factors) < 9 else 6):
             return inside
     every = math.ceil(len(powers) / 8)
     return tuple(10.0**power for power in powers if power % every == 0 and low <= 10.0**power <= high)

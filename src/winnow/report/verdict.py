@@ -54,7 +54,14 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
             f"the best ticket, level {best.level}",
             f"{difference(100 * (best.accuracy.mean - dense.mean))} points to dense",
         )
-        return Verdict("No ticket trains to the accuracy of the dense network.", (fact, of_dense), None, reasons)
+        recipe = results.experiment.recipe
+        is_whole = len(tickets) == recipe.levels and all(
+            len(each.accuracy.values) == recipe.replicates for each in tickets
+        )
+        headline = "No ticket trains to the accuracy of the dense network."
+        if not is_whole:
+            headline = "No level with all its replicates matches the dense network yet."
+        return Verdict(headline, (fact, of_dense), None, reasons)
     kind = "A winning ticket" if timeline(results.experiment.recipe).rewind == 0 else "A matching ticket"
     headline = (
         f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the accuracy of the whole "
@@ -146,4 +153,4 @@ def _rewinding(results: Results, studies: Sequence[Findings]) -> str:
                 f"{where}, where {of} is {word} to noise: its error barrier is {barrier:.2f} points (stable below "
                 f"{STABLE:g})."
             )
-    return f"{where}, as the recipe says; nothing stored tells how stable training is from there (`winnow onset` does)."
+    return f"{where}, as the recipe says; nothing stored tells how stable training is from there (winnow onset does)."
