@@ -265,6 +265,13 @@ class Onset:
     samples: Annotated[Whole, Field(ge=2)] = 2
     """Children of each W_k; all pairs of them are compared."""
 
+    points: Annotated[Whole, Field(ge=3)] = 30
+    """Points on the line between two children, both ends among them; for instability. LMC: 30."""
+
+    examples: Count = 10_000
+    """Of how many training examples, at most, error on the line is taken, and batch norm's statistics; for instability.
+    Test examples are all taken."""
+
     most_replicates: Count | None = None
     """Up to how many replicates are trained where the confidence interval over those there are is not clear of the
     threshold. Left out: none are added, and the mean decides."""

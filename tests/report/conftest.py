@@ -13,7 +13,7 @@ from winnow.experiments import instability, stability
 from winnow.recipes import read
 from winnow.report.compare import comparison
 from winnow.report.page import Opening, page
-from winnow.report.parts import parts_of
+from winnow.report.parts import held
 from winnow.store import Store
 from winnow.timeline import Amount
 
@@ -50,7 +50,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture(scope="package")
 def written(store: Store, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    parts, runs = parts_of(store)
+    found = held(store)
     path = tmp_path_factory.mktemp("page") / "page.html"
-    path.write_text(page(parts, opening=Opening(title="Tickets", deck="Tiny."), extra=comparison(runs)), "utf-8")
+    path.write_text(
+        page(found.parts(store), opening=Opening(title="Tickets", deck="Tiny."), extra=comparison(found.runs)), "utf-8"
+    )
     return path

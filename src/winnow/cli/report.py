@@ -63,9 +63,9 @@ def main(words: Sequence[str]) -> int:
     print(f"page: {options.out} ({size / 1000:,.0f} kB, {len(parts)} experiments)")  # noqa: T201
     if options.files is not None:
         from winnow.report.compare import comparison
-        from winnow.report.parts import stored_runs
+        from winnow.report.parts import held
 
-        extra = comparison(stored_runs(store, options.recipe))
+        extra = comparison(held(store, options.recipe).runs)
         written = write_files(parts, options.files, extra=extra)
         print(f"files: {len(written)} in {options.files}")  # noqa: T201
     return 0
@@ -75,10 +75,13 @@ def _write(options: Options, store: Store) -> list[Part]:
     """Write the page once; gives what it shows."""
     from winnow.report.compare import comparison
     from winnow.report.page import Opening, page
-    from winnow.report.parts import parts_of
+    from winnow.report.parts import held
     from winnow.store.files import write_file
 
-    parts, runs = parts_of(store, options.recipe)
+    found = held(store, options.recipe)
+    for problem in found.problems:
+        say(problem)
+    parts, runs = found.parts(store), found.runs
     if not parts:
         which = f" of {', '.join(options.recipe)}" if options.recipe else ""
         raise StoreError(f"the store {store.root} holds no experiment{which}. `winnow run` makes one.")

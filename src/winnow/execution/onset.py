@@ -114,7 +114,14 @@ def study_at(recipe: Recipe, ks: Sequence[int]) -> Study:
     onset = recipe.onset
     at = [Amount.parse(f"{k}it") for k in ks]
     if onset.by == "instability":
-        return instability(recipe, at=at, density=onset.density, samples=onset.samples)
+        return instability(
+            recipe,
+            at=at,
+            density=onset.density,
+            samples=onset.samples,
+            points=onset.points,
+            examples=onset.examples,
+        )
     assert onset.density is not None
     make = partial(stability, recipe, density=onset.density, at=at, with_random=False)
     return make(samples=2) if onset.by == "pruning" else make(samples=onset.samples)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from winnow.errors import WinnowError
 from winnow.experiments import imp
 from winnow.findings import Finding, Findings, gather
 from winnow.recipe import Recipe
+from winnow.recipes import read
 from winnow.report.against_density import density_charts, levels_table
 from winnow.report.against_k import NAMES, STABLE, study_charts, study_table
 from winnow.report.asked import run_command, study_command
@@ -21,8 +23,8 @@ from winnow.report.table import Table, mean_and_std
 from winnow.report.verdict import Fact, Verdict, verdict
 from winnow.results import Results, collect
 from winnow.store import Store
-from winnow.store.experiments import identity, recorded
-from winnow.store.studies import recorded_studies, study_identity
+from winnow.store.experiments import identity, recipe_files
+from winnow.store.studies import read_study, study_files, study_identity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,18 +56,39 @@ class Part:
         return self.made.is_complete
 
 
-def stored_runs(store: Store, names: Sequence[str] = ()) -> list[Results]:
-    """The results of the runs recorded in a store; with names, of recipes called so."""
-    return [
-        collect(imp(recipe), store, identity=identity(recipe))
-        for recipe in recorded(store)
-        if not names or recipe.name in names
-    ]
+@dataclass(frozen=True)
+class Held:
+    """What a store holds."""
+
+    runs: tuple[Results, ...]
+    studies: tuple[Findings, ...]
+    problems: tuple[str, ...]
+    """What cannot be followed, such as a recipe with code of one's own that is not here; the rest is shown."""
+
+    def parts(self, store: Store) -> list[Part]:
+        """What is shown of it: the runs first."""
+        runs = (run_part(run, store, self.studies) for run in self.runs)
+        return [*runs, *(study_part(study, store) for study in self.studies)]
 
 
-def stored_studies(store: Store, names: Sequence[str] = ()) -> list[Findings]:
-    """The findings of the studies recorded in a store; with names, of recipes called so."""
-    return [gather(study, store) for study in recorded_studies(store) if not names or study.recipe.name in names]
+def held(store: Store, names: Sequence[str] = ()) -> Held:
+    """The runs and studies recorded in a store; with names, of recipes called so."""
+    runs: list[Results] = []
+    studies: list[Findings] = []
+    problems: list[str] = []
+    for path in [*recipe_files(store), *study_files(store)]:
+        try:
+            if path.parent.name == "studies":
+                study = read_study(path)
+                if not names or study.recipe.name in names:
+                    studies.append(gather(study, store))
+            else:
+                recipe = read(path)
+                if not names or recipe.name in names:
+                    runs.append(collect(imp(recipe), store, identity=identity(recipe)))
+        except WinnowError as problem:
+            problems.append(f"experiment {path.stem} cannot be followed: {problem}")
+    return Held(tuple(runs), tuple(studies), tuple(problems))
 
 
 def run_part(results: Results, store: Store, studies: Sequence[Findings] = ()) -> Part:
@@ -180,9 +203,3 @@ def _at_most_four(facts: list[Fact]) -> tuple[Fact, ...]:
     if len(facts) <= 4:
         return tuple(facts)
     return tuple(facts[round(n * (len(facts) - 1) / 3)] for n in range(4))
-
-
-def parts_of(store: Store, names: Sequence[str] = ()) -> tuple[list[Part], list[Results]]:
-    """Every run and study of a store, the runs first; and the runs' results."""
-    runs, studies = stored_runs(store, names), stored_studies(store, names)
-    return [*(run_part(run, store, studies) for run in runs), *(study_part(study, store) for study in studies)], runs

@@ -15,10 +15,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from winnow.training.products import masked_products, product, products
 from winnow.training.state import State, Tensors
 
 SPARSE_BELOW = 0.18
 """The density below which a layer is kept sparse: where benchmarks/sparse.py finds sparse products faster."""
+
+_COLUMNS = 250
+"""Examples that are evaluated at once: what passes from layer to layer then stays in the cache."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,9 @@ class Pattern:
     rows: Tensor
     columns: Tensor
     """int32 compressed rows (lanes x outputs + 1,) and columns (alive,)."""
+
+    columns_shared: Tensor
+    """int32 (alive,): the columns where all lanes have the same inputs."""
 
     order: Tensor
     """int64 (alive,): the weights in the order of the transposed matrix."""
@@ -54,6 +61,7 @@ class Pattern:
             mask.flatten().nonzero().squeeze(1),
             _compressed(rows, lanes * outputs),
             columns.int(),
+            column.int(),
             order,
             _compressed(columns[order], lanes * inputs),
             rows[order].int(),
@@ -63,6 +71,11 @@ class Pattern:
         """The layer of all lanes: CSR (lanes x outputs, lanes x inputs)."""
         lanes, outputs, inputs = self.shape
         return _csr(self.rows, self.columns, values, (lanes * outputs, lanes * inputs))
+
+    def shared(self, values: Tensor) -> Tensor:
+        """The layer of all lanes for inputs that they share: CSR (lanes x outputs, inputs)."""
+        lanes, outputs, inputs = self.shape
+        return _csr(self.rows, self.columns_shared, values, (lanes * outputs, inputs))
 
     def transposed(self, values: Tensor) -> Tensor:
         """Its transpose: CSR (lanes x inputs, lanes x outputs)."""
@@ -86,9 +99,11 @@ class Perceptron:
         self.names = names
         _accept_beta()
         self.patterns = {name: Pattern.of(mask) for name, mask in masks.items() if float(mask.mean()) < SPARSE_BELOW}
+        self.masks = {name: mask for name, mask in masks.items() if name not in self.patterns}
+        self._gradients: Tensors = {}  # written over by every iteration: new memory each time costs page faults
 
     def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
-        """See Engine. Sparse layers become vectors of their remaining weights, which need no mask."""
+        """See Engine. Sparse layers become vectors of their remaining weights; the gradients come masked."""
 
         def packed(tensors: Tensors) -> Tensors:
             return {
@@ -97,27 +112,28 @@ class Perceptron:
             }
 
         slots = {slot: packed(tensors) for slot, tensors in state.slots.items()}
-        dense = {name: mask for name, mask in masks.items() if name not in self.patterns}
-        return replace(state, parameters=packed(state.parameters), slots=slots), dense
+        return replace(state, parameters=packed(state.parameters), slots=slots), {}
 
     def leave(self, state: State) -> State:
         """See Engine."""
-        slots = {slot: self._unpacked(tensors) for slot, tensors in state.slots.items()}
-        return replace(state, parameters=self._unpacked(state.parameters), slots=slots)
 
-    def _unpacked(self, tensors: Tensors) -> Tensors:
-        return {
-            name: self.patterns[name].dense(tensor) if name in self.patterns else tensor
-            for name, tensor in tensors.items()
-        }
+        def unpacked(tensors: Tensors) -> Tensors:
+            return {
+                name: self.patterns[name].dense(tensor) if name in self.patterns else tensor
+                for name, tensor in tensors.items()
+            }
+
+        slots = {slot: unpacked(tensors) for slot, tensors in state.slots.items()}
+        return replace(state, parameters=unpacked(state.parameters), slots=slots)
 
     @torch.no_grad()
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine. Backpropagation by hand; activations are (lanes, features, batch)."""
-        hidden = [images.flatten(2).mT.contiguous()]
+        inputs = images.flatten(2).mT
+        hidden = [inputs.contiguous() if f"{self.names[0]}.weight" in self.patterns else inputs]
         for name in self.names[:-1]:
-            hidden.append(self._product(state.parameters, name, hidden[-1]).relu_())
-        logits = self._product(state.parameters, self.names[-1], hidden[-1])  # (lanes, classes, batch)
+            hidden.append(self._layer(state.parameters, name, hidden[-1]).relu_())
+        logits = self._layer(state.parameters, self.names[-1], hidden[-1])  # (lanes, classes, batch)
 
         log_probabilities = F.log_softmax(logits, dim=1)
         chosen = labels.unsqueeze(1)  # (lanes, 1, batch)
@@ -139,31 +155,50 @@ class Perceptron:
     @torch.no_grad()
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See Engine."""
-        parameters = self._unpacked(state.parameters)  # for so many examples, dense products are faster
-        lanes = len(parameters[f"{self.names[0]}.bias"])
-        hidden = images.flatten(1).mT.contiguous().expand(lanes, -1, -1)  # (lanes, features, examples)
-        for name in self.names[:-1]:
-            hidden = _affine(parameters, name, hidden).relu_()
-        logits = _affine(parameters, self.names[-1], hidden)  # (lanes, classes, examples)
-        targets = labels.expand(lanes, -1)
-        losses = F.cross_entropy(logits, targets, reduction="none")
-        return losses.sum(1), (logits.argmax(1) == targets).sum(1)
+        parts = [
+            self._evaluated(state.parameters, *part)
+            for part in zip(torch.split(images.flatten(1), _COLUMNS), torch.split(labels, _COLUMNS), strict=True)
+        ]
+        losses, correct = zip(*parts, strict=True)
+        return torch.stack(losses).sum(0), torch.stack(correct).sum(0)
 
-    def _product(self, parameters: Tensors, name: str, inputs: Tensor) -> Tensor:
+    def _evaluated(self, parameters: Tensors, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Summed losses and correct predictions of some examples (examples, features), which all lanes see."""
+        hidden = self._first_layer(parameters, images)
+        for name in self.names[1:]:
+            hidden = self._layer(parameters, name, hidden.relu_())
+        targets = labels.expand(len(hidden), -1)  # of logits (lanes, classes, examples)
+        losses = F.cross_entropy(hidden, targets, reduction="none")
+        return losses.sum(1), (hidden.argmax(1) == targets).sum(1)
+
+    def _first_layer(self, parameters: Tensors, images: Tensor) -> Tensor:
+        """The first layer of all lanes on the same inputs, as one product: (lanes, outputs, examples)."""
+        weight, bias = (parameters[f"{self.names[0]}.{part}"] for part in ("weight", "bias"))
+        pattern = self.patterns.get(f"{self.names[0]}.weight")
+        if pattern is None:
+            flat = product(weight.flatten(0, 1), images.mT)
+        else:
+            flat = pattern.shared(weight) @ images.mT.contiguous()
+        return flat.view(*bias.shape, -1).add_(bias.unsqueeze(2))
+
+    def _layer(self, parameters: Tensors, name: str, inputs: Tensor) -> Tensor:
         """A layer's outputs (lanes, outputs, batch) from its inputs (lanes, inputs, batch)."""
+        weight, bias = parameters[f"{name}.weight"], parameters[f"{name}.bias"]
         pattern = self.patterns.get(f"{name}.weight")
         if pattern is None:
-            return _affine(parameters, name, inputs)
-        lanes, outputs, _ = pattern.shape
-        bias = parameters[f"{name}.bias"].view(-1, 1).expand(-1, inputs.shape[2])
-        return torch.addmm(bias, pattern.matrix(parameters[f"{name}.weight"]), inputs.flatten(0, 1)).view(
-            lanes, outputs, -1
-        )
+            return products(weight, inputs).add_(bias.unsqueeze(2))
+        flat = torch.addmm(bias.view(-1, 1).expand(-1, inputs.shape[2]), pattern.matrix(weight), inputs.flatten(0, 1))
+        return flat.view(*bias.shape, -1)
 
     def _weight_gradient(self, name: str, gradient: Tensor, inputs: Tensor) -> Tensor:
+        """By a layer's kernel, zero where weights are pruned: from the gradient by its outputs and its inputs."""
         pattern = self.patterns.get(name)
         if pattern is None:
-            return torch.bmm(gradient, inputs.mT)
+            if name not in self.masks:
+                return products(gradient, inputs.mT)
+            if name not in self._gradients:
+                self._gradients[name] = torch.empty_like(self.masks[name], dtype=gradient.dtype)
+            return masked_products(gradient, inputs.mT, self.masks[name], self._gradients[name])
         zeros = pattern.matrix(gradient.new_zeros(len(pattern.positions)))
         flat, flat_inputs = gradient.flatten(0, 1), inputs.flatten(0, 1)
         return cast(Tensor, torch.sparse.sampled_addmm(zeros, flat, flat_inputs.mT, beta=0.0)).values()
@@ -171,13 +206,9 @@ class Perceptron:
     def _input_gradient(self, parameters: Tensors, name: str, gradient: Tensor) -> Tensor:
         pattern = self.patterns.get(name)
         if pattern is None:
-            return torch.bmm(parameters[name].mT, gradient)
+            return products(parameters[name].mT, gradient)
         lanes, _, inputs = pattern.shape
         return (pattern.transposed(parameters[name]) @ gradient.flatten(0, 1)).view(lanes, inputs, -1)
-
-
-def _affine(parameters: Tensors, name: str, inputs: Tensor) -> Tensor:
-    return torch.baddbmm(parameters[f"{name}.bias"].unsqueeze(2), parameters[f"{name}.weight"], inputs)
 
 
 def linear_layers(network: nn.Module) -> list[str] | None:
