@@ -10,6 +10,9 @@ import torch
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
+from .browser import chromium
+from .docs.blocks import summary
+
 # Before winnow is first imported. Left out are modules whose annotations name protocols, which say nothing at run time.
 install_import_hook(
     [
@@ -30,6 +33,12 @@ install_import_hook(
 # The same examples every time, however busy the machine.
 settings.register_profile("winnow", max_examples=50, deadline=None, derandomize=True, database=None)
 settings.load_profile("winnow")
+
+
+def pytest_report_header() -> list[str]:
+    """Say what is not run here: tests that need a browser, and blocks of code in the documentation."""
+    browser = chromium() or "nothing: no Chromium is on the PATH (apt-get install chromium)"
+    return [f"pages are looked at with {browser}", *summary()]
 
 
 @pytest.fixture(scope="session", autouse=True)

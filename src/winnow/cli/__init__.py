@@ -23,6 +23,8 @@ COMMANDS = {
     "results": "everything measured, as one tidy table",
     "compare": "two or more sets of results: accuracy against density, differences, what each costs",
     "masks": "what a run's masks have in common, which layers and units they empty, whether signs stay",
+    "report": "one page that shows what a store holds, and what it says",
+    "reproduce": "the papers' numbers beside ours, from runs that train what is missing",
     "ticket": "write a ticket to a file: its mask, its rewind point and where they came from",
     "data": "the data sets: list them, fetch one, tell where it lies",
     "store": "the stored results: list, show, verify, clean up",

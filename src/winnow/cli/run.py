@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import tyro
 from rich.console import Console
 
 from winnow.cli.arguments import WithExecution, parse_with_recipe
@@ -30,6 +31,10 @@ class Options(WithExecution):
     retry: bool = False
     """Whether to try again what failed before, such as trainings that diverged."""
 
+    log: Annotated[str, tyro.conf.arg(metavar="KIND:PLACE,...")] = ""
+    """Where to log each training when it is finished: csv:DIR, tensorboard:DIR, wandb:PROJECT (offline), mlflow:DIR.
+    All but csv need the extra winnow-lth[logging]."""
+
 
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
@@ -38,12 +43,16 @@ def main(words: Sequence[str]) -> int:
     from winnow.cli.display import display
     from winnow.cli.tables import levels_table, verdict
     from winnow.data import is_here
+    from winnow.execution.logs import Logger, logs
     from winnow.execution.profile import Profile
+    from winnow.execution.reporting import Several
     from winnow.execution.run import run
     from winnow.experiments import imp
     from winnow.report.figure import draw
     from winnow.store import Store
+    from winnow.store.experiments import identity
 
+    kept = logs(options.log)
     console = Console(stderr=options.progress != "quiet" and not sys.stdout.isatty())
     store = Store(options.store)
     recipe = _with_k(options, store) if options.recipe.rewind == "auto" else options.recipe
@@ -55,7 +64,7 @@ def main(words: Sequence[str]) -> int:
     stored = set(store.result_keys())
     if not is_here(data) and any(row.trained.key not in stored for row in experiment.rows):
         fetched(data)
-    profile = Profile()
+    profile, name = Profile(), f"{recipe.name}-{identity(recipe)}"
     with display(options.progress, experiment) as reporter:
         found = run(
             recipe,
@@ -64,7 +73,7 @@ def main(words: Sequence[str]) -> int:
             keep=options.keep,
             engine=options.engine,
             lanes=options.lanes,
-            reporter=reporter,
+            reporter=Several(reporter, Logger(store, name, experiment.labels(), kept)) if kept else reporter,
             profile=profile,
         )
 

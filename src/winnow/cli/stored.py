@@ -16,10 +16,11 @@ from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
 from winnow.store.experiments import identity, recipe_files
 from winnow.store.maintenance import Garbage
+from winnow.store.studies import read_study, study_files, study_identity
 
 
 def experiments_table(store: Store) -> tuple[Table, list[str]]:
-    """One line for each experiment, with how many of its trainings are stored; and those that cannot be read."""
+    """One line for each experiment and study, with how many of its trainings are stored; and what cannot be read."""
     problems: list[str] = []
     table = _table("experiment", "levels", "replicates", "controls", "stored", "failed", left=(0, 3))
     for path in recipe_files(store):
@@ -39,6 +40,18 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
             f"{len(found) - failed} of {len(trainings)}",
             str(failed),
         )
+    for path in study_files(store):
+        try:
+            study = read_study(path)
+            trainings = list(dict.fromkeys(child.trained for child in study.children))
+            found = [manifest for step in trainings if (manifest := _manifest(store, step))]
+        except WinnowError as problem:
+            problems.append(f"study {path.stem} cannot be followed: {problem}")
+            continue
+        failed = sum(manifest.failure is not None for manifest in found)
+        of = f"{study.recipe.name} ({study_identity(study)})"
+        stored = f"{len(found) - failed} of {len(trainings)}"
+        table.add_row(of, str(study.level), str(study.recipe.replicates), "none", stored, str(failed))
     return table, problems
 
 
@@ -50,7 +63,14 @@ def _manifest(store: Store, step: Step) -> Manifest | None:
         return None
 
 
-_KINDS = {"init": "initial weights", "train": "trainings", "prune": "masks"}
+_KINDS = {
+    "init": "initial weights",
+    "train": "trainings",
+    "prune": "masks",
+    "draw": "random masks",
+    "compare": "comparisons",
+    "interpolate": "lines",
+}
 
 
 def kinds_table(manifests: Sequence[Manifest]) -> Table:
@@ -131,16 +151,17 @@ def _time(manifest: Manifest) -> str:
 
 
 def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
-    """The results that recorded experiments are made from, the trajectories that are not finished, and problems.
+    """The results that experiments and studies are made from, the trajectories that are not finished, and problems.
 
     Where a recipe cannot be followed nobody knows what it is made from, and there are no keys but None.
     """
     keys: set[str] = set()
     unfinished: set[str] = set()
     problems: list[str] = []
-    for path in recipe_files(store):
+    for path in [*recipe_files(store), *study_files(store)]:
         try:
-            steps = imp(read(path)).steps()
+            is_study = path.parent.name == "studies"
+            steps = read_study(path).steps() if is_study else imp(read(path)).steps()
         except WinnowError as problem:
             problems.append(f"{path} cannot be followed, so every result is kept: {problem}")
             continue

@@ -44,3 +44,35 @@ class Silent:
 
     def noted(self, message: str) -> None:
         """Nothing."""
+
+
+class Several:
+    """Tells several reporters, in order."""
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self.reporters = reporters
+
+    def planned(self, steps: Sequence[Step]) -> None:
+        """Tell each."""
+        for reporter in self.reporters:
+            reporter.planned(steps)
+
+    def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
+        """Tell each."""
+        for reporter in self.reporters:
+            reporter.training(steps, iteration, metrics)
+
+    def finished(self, step: Step, seconds: float) -> None:
+        """Tell each."""
+        for reporter in self.reporters:
+            reporter.finished(step, seconds)
+
+    def failed(self, step: Step, message: str) -> None:
+        """Tell each."""
+        for reporter in self.reporters:
+            reporter.failed(step, message)
+
+    def noted(self, message: str) -> None:
+        """Tell each."""
+        for reporter in self.reporters:
+            reporter.noted(message)

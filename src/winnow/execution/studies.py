@@ -10,6 +10,7 @@ from winnow.execution.executor import Executor
 from winnow.experiments.experiment import Keep
 from winnow.experiments.study import Study
 from winnow.findings import Findings, gather
+from winnow.store.studies import record_study
 
 
 @dataclass(frozen=True)
@@ -22,10 +23,11 @@ class Studied:
 
 
 def run_study(study: Study, executor: Executor, *, keep: Keep = "weights") -> Studied:
-    """Train and compare what the store lacks of a study.
+    """Train and compare what the store lacks of a study, and note in the store that it was asked for.
 
     A training that diverges is told in `failures`; what does not depend on it goes on.
     """
+    record_study(executor.store, study)
     while True:
         try:
             plan = executor.run(study.targets(keep))

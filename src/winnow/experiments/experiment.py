@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,15 +85,18 @@ class Experiment:
 
     def steps(self) -> list[Step]:
         """Every step behind the experiment, each after those it is made from."""
-        found: dict[Step, None] = {}
-        stack: list[tuple[Step, bool]] = [
-            (step, False) for step in reversed((*self.rewind_points.values(), *(row.trained for row in self.rows)))
-        ]
-        while stack:
-            step, is_entered = stack.pop()
-            if is_entered:
-                found[step] = None
-            elif step not in found:
-                stack.append((step, True))
-                stack += [(source, False) for source in step.inputs.values()]
-        return list(found)
+        return behind([*self.rewind_points.values(), *(row.trained for row in self.rows)])
+
+
+def behind(targets: Iterable[Step]) -> list[Step]:
+    """The steps and all that they are made from, each after those it is made from."""
+    found: dict[Step, None] = {}
+    stack: list[tuple[Step, bool]] = [(step, False) for step in reversed(list(targets))]
+    while stack:
+        step, is_entered = stack.pop()
+        if is_entered:
+            found[step] = None
+        elif step not in found:
+            stack.append((step, True))
+            stack += [(source, False) for source in step.inputs.values()]
+    return list(found)

@@ -60,6 +60,15 @@ def instability(
         children=tuple(children),
         comparisons=tuple(comparisons),
         experiments=experiments,
+        settings={
+            "density": density,
+            "at": [str(k) for k in at],
+            "samples": samples,
+            "points": points,
+            "examples": examples,
+            "early": list(early),
+            "with_random": with_random,
+        },
     )
 
 

@@ -62,6 +62,13 @@ def stability(
         children=tuple(children),
         comparisons=tuple(comparisons),
         experiments=experiments,
+        settings={
+            "density": density,
+            "at": [str(k) for k in at],
+            "samples": samples,
+            "pruning_samples": pruning_samples,
+            "with_random": with_random,
+        },
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Any, Literal
 
 from winnow.course import course, timeline
 from winnow.errors import RecipeError
-from winnow.experiments.experiment import TICKET, Experiment, Keep
+from winnow.experiments.experiment import TICKET, Experiment, Keep, behind
 from winnow.experiments.imp import imp
 from winnow.pruning import prunable_layers
 from winnow.pruning.granularity import kept_at
@@ -130,6 +130,10 @@ class Study:
     experiments: Mapping[int, Experiment] = field(default_factory=dict[int, Experiment])
     """By k: IMP with rewinding to it, down to the level."""
 
+    settings: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    """What it was asked for with, beside the recipe: arguments of the function that made it, as TOML can hold them. A
+    study without them is not recorded in a store, since nobody could make it again."""
+
     def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
         """The steps whose results are wanted and how much of each is kept."""
         wanted: dict[Step, Content] = {}
@@ -140,6 +144,10 @@ class Study:
             for step, content in experiment.targets(keep).items():
                 wanted[step] = max(content, wanted.get(step, content))
         return wanted | {comparison.step: Content.FULL for comparison in self.comparisons}
+
+    def steps(self) -> list[Step]:
+        """Every step behind the study, each after those it is made from."""
+        return behind(self.targets())
 
     def labels(self) -> dict[Step, str]:
         """What each step is in the study, in words; steps that play several parts go by the first."""

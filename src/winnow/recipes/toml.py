@@ -37,13 +37,17 @@ def from_table(table: Mapping[str, Any], *, source: str = "recipe") -> Recipe:
 
 def to_toml(recipe: Recipe) -> str:
     """Write a recipe as TOML that `from_toml` reads back to an equal one. Fields left out stay out."""
-    lines = list(_lines(_table(recipe), ()))
-    return "\n".join(lines).strip() + "\n"
+    return table_to_toml(to_table(recipe))
+
+
+def table_to_toml(table: Mapping[str, Any]) -> str:
+    """Write nested tables as TOML; what is None stays out."""
+    return "\n".join(_lines(table, ())).strip() + "\n"
 
 
 def edited(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     """The recipe with the fields at the given paths changed; None leaves a field out."""
-    table = _table(recipe)
+    table = to_table(recipe)
     for path, value in changes.items():
         *sections, name = path.split(".")
         inner = table
@@ -56,13 +60,13 @@ def edited(recipe: Recipe, changes: Mapping[str, Any]) -> Recipe:
     return from_table(table, source=recipe.name)
 
 
-def _table(value: Any) -> dict[str, Any]:
+def to_table(value: Any) -> dict[str, Any]:
     """A recipe's fields as nested tables of what TOML can hold, and None where a field is left out."""
     table: dict[str, Any] = {}
     for field in dataclasses.fields(value):
         entry = getattr(value, field.name)
         if dataclasses.is_dataclass(entry) and not isinstance(entry, Amount):
-            entry = _table(entry)
+            entry = to_table(entry)
         elif isinstance(entry, Amount):
             entry = str(entry)
         elif isinstance(entry, tuple):

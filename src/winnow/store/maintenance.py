@@ -140,7 +140,7 @@ def delete(store: Store, found: Collection[Garbage]) -> None:
 
 def _temporary(store: Store) -> list[Path]:
     """What is still being written, or was when its process died."""
-    folders = [store.root, store.root / "progress", store.root / "experiments"]
+    folders = [store.root, store.root / "progress", store.root / "experiments", store.root / "studies"]
     hidden = [path for folder in folders for path in sorted(folder.glob(".*")) if _TEMPORARY.fullmatch(path.name)]
     return sorted((store.root / "temporary").glob("*")) + hidden
 

@@ -6,6 +6,7 @@
       progress/KEY.progress            a training under way
       passed/KEY/500                   that a training's state at iteration 500 was stored
       experiments/NAME-ID.toml         the recipes that were run
+      studies/NAME-ID.toml             the studies that were asked for
       figures/                         what was drawn of them
       corrupt/                         what failed its checksum, moved aside
       locks/, temporary/               of processes at work
@@ -39,7 +40,18 @@ from winnow.training.state import State
 
 FORMAT = 1
 
-_OWN = {"format.json", "results", "progress", "passed", "experiments", "figures", "corrupt", "locks", "temporary"}
+_OWN = {
+    "format.json",
+    "results",
+    "progress",
+    "passed",
+    "experiments",
+    "studies",
+    "figures",
+    "corrupt",
+    "locks",
+    "temporary",
+}
 
 _Result = TypeVar("_Result")
 

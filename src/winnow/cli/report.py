@@ -1,0 +1,103 @@
+"""`winnow report`: one page that shows what a store holds, and what it says."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from winnow.cli import say
+from winnow.cli.arguments import StoreOption, parse
+from winnow.errors import RecipeError, StoreError
+
+if TYPE_CHECKING:
+    from winnow.report.parts import Part
+    from winnow.store import Store
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Write one HTML page about the experiments in a store: it opens from disk and needs no network.
+
+    Of each run and study: the verdict first, what to read with care, what was asked, figures whose values can be read
+    by pointing or with the arrow keys, tables with intervals, and provenance. Nothing is trained.
+    """
+
+    store: StoreOption = None
+    """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+    recipe: tuple[str, ...] = ()
+    """Only experiments of recipes with these names."""
+
+    out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
+    """The page."""
+
+    files: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """A folder for each figure as SVG and PNG, and each table as CSV."""
+
+    live: Annotated[float | None, tyro.conf.arg(metavar="SECONDS")] = None
+    """Write the page anew every so many seconds until everything is stored, while runs go on elsewhere. The page loads
+    itself again as often."""
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command; gives the exit code."""
+    options = parse(Options, words, command="report")
+    from winnow.report.files import write_files
+    from winnow.store.maintenance import existing
+
+    if options.live is not None and options.live < 1:
+        raise RecipeError(f"--live {options.live:g} is less than a second. Write how often to look, such as --live 30.")
+    store = existing(options.store)
+    while True:
+        parts = _write(options, store)
+        if options.live is None or all(part.is_complete for part in parts):
+            break
+        time.sleep(options.live)
+    size = options.out.stat().st_size
+    print(f"page: {options.out} ({size / 1000:,.0f} kB, {len(parts)} experiments)")  # noqa: T201
+    if options.files is not None:
+        from winnow.report.parts import held
+        from winnow.report.side_by_side import comparison
+
+        extra = comparison(held(store, options.recipe).runs)
+        written = write_files(parts, options.files, extra=extra)
+        print(f"files: {len(written)} in {options.files}")  # noqa: T201
+    return 0
+
+
+def _write(options: Options, store: Store) -> list[Part]:
+    """Write the page once; gives what it shows."""
+    from winnow.report.page import Opening, page
+    from winnow.report.parts import held
+    from winnow.report.side_by_side import comparison
+    from winnow.store.files import write_file
+
+    found = held(store, options.recipe)
+    for problem in found.problems:
+        say(problem)
+    parts, runs = found.parts(store), found.runs
+    if not parts:
+        which = f" of {', '.join(options.recipe)}" if options.recipe else ""
+        raise StoreError(f"the store {store.root} holds no experiment{which}. `winnow run` makes one.")
+    is_live = options.live is not None and not all(part.is_complete for part in parts)
+    if is_live:
+        done = sum(part.made.stored for part in parts)
+        say(f"{done:,} of {sum(len(part.made.wanted) for part in parts):,} trainings stored; page: {options.out}")
+        sys.stderr.flush()
+    kinds = f"{len(runs)} run{'s' * (len(runs) != 1)}"
+    studies = len(parts) - len(runs)
+    if studies:
+        kinds += f" and {studies} stud{'ies' if studies > 1 else 'y'}"
+    names = list(dict.fromkeys(part.recipe.name for part in parts))
+    title = f"Lottery tickets: {names[0]}" if len(names) == 1 else "Lottery tickets"
+    opening = Opening(title=title, deck=f"{kinds.capitalize()}, from the recipe to what it says.")
+    refresh = max(1, round(options.live)) if is_live and options.live else None
+    content = page(parts, opening=opening, extra=comparison(runs), refresh=refresh)
+    write_file(options.out, content.encode(), option="--out FILE")
+    return parts

@@ -1,0 +1,128 @@
+"""What a reader must know before trusting a result: each caution is one sentence that says what it means."""
+
+from __future__ import annotations
+
+from winnow.experiments.experiment import TICKET
+from winnow.findings import Findings
+from winnow.report.asked import Departures, departures
+from winnow.report.provenance import Provenance
+from winnow.results import Results
+
+FEW = 5
+"""Replicates of the papers (LTH, arXiv 1803.03635, §2): with fewer, means move."""
+
+_THIN = 0.001
+"""Below this density a layer hardly passes a signal."""
+
+
+def run_cautions(results: Results, made: Provenance) -> list[str]:
+    """The cautions about a run, the gravest first."""
+    recipe = results.experiment.recipe
+    cautions = [*_departed(departures(recipe)), *_incomplete(made), *_failed(made)]
+    cautions += _few(recipe.replicates)
+    if results.smallest_matching is not None and recipe.matching.on == "test":
+        cautions.append(
+            "The test set chose: which level is the smallest matching one was decided on test accuracy, and test "
+            "accuracy is "
+            "what is reported of it, so its accuracy is slightly optimistic. With matching.on = "
+            "‘validation’ held-out training examples decide instead."
+        )
+    cautions += _thin_layers(results)
+    cautions += _bounded(results)
+    return cautions + _mixed(made)
+
+
+def study_cautions(findings: Findings, made: Provenance) -> list[str]:
+    """The cautions about a study, the gravest first."""
+    recipe = findings.study.recipe
+    lost = len(findings.study.comparisons) - len(findings.measured)
+    cautions = [*_departed(_of_study(findings)), *_incomplete(made), *_failed(made)]
+    if lost and made.is_complete:
+        cautions.append(f"{lost} of {len(findings.study.comparisons)} comparisons are not stored.")
+    return cautions + _few(recipe.replicates, usual=3) + _mixed(made)
+
+
+def _of_study(findings: Findings) -> Departures | None:
+    """A study's own k, levels and replicates are no departures from its recipe."""
+    found = departures(findings.study.recipe)
+    if found is None:
+        return None
+    shortened = tuple(text for text in found.shortened if text.startswith("train.length"))
+    return Departures(found.base, shortened, tuple(text for text in found.changed if not text.startswith("rewind")))
+
+
+def _departed(found: Departures | None) -> list[str]:
+    if found is None:
+        return []
+    cautions: list[str] = []
+    if found.shortened:
+        cautions.append(
+            f"Shortened: {'; '.join(found.shortened)} in the bundled recipe {found.base}. This is no reproduction of "
+            f"it."
+        )
+    if found.changed:
+        cautions.append(f"Not the bundled recipe {found.base}: {'; '.join(found.changed)}.")
+    return cautions
+
+
+def _incomplete(made: Provenance) -> list[str]:
+    if made.is_complete:
+        return []
+    missing = len(made.wanted) - made.stored - len(made.failures)
+    return [
+        f"Incomplete: {missing:,} of {len(made.wanted):,} trainings are not stored yet. Means are over those that "
+        f"are, and a "
+        f"level with missing replicates is called incomplete. The same command goes on."
+    ]
+
+
+def _failed(made: Provenance) -> list[str]:
+    if not made.failures:
+        return []
+    reasons = sorted({f"{failure.error}: {failure.message}" for _, failure in made.failures})
+    shown = " ".join(reasons[:2])
+    return [f"{len(made.failures)} trainings ended without a result, and are left out of every mean. {shown}"]
+
+
+def _few(replicates: int, usual: int = FEW) -> list[str]:
+    if replicates == 1:
+        return [
+            f"One replicate: nothing tells chance from effect, and there is no standard deviation. The papers use "
+            f"{usual}."
+        ]
+    if replicates < usual:
+        return [
+            f"Few replicates: {replicates}, where the papers use {usual}. Intervals are wide, and ranks may change."
+        ]
+    return []
+
+
+def _thin_layers(results: Results) -> list[str]:
+    worst: dict[str, tuple[float, int]] = {}
+    for training in results.trainings:
+        if training.row.control == TICKET:
+            for layer, density in training.layer_densities.items():
+                worst[layer] = min(worst.get(layer, (1.0, 0)), (density, training.row.level))
+    thin = {layer: place for layer, place in worst.items() if place[0] < _THIN}
+    if not thin:
+        return []
+    named = ", ".join(f"{layer} ({100 * density:.2g} % at level {level})" for layer, (density, level) in thin.items())
+    return [
+        f"Near collapse: hardly any weight is left in {named}. What such a network learns says little about tickets."
+    ]
+
+
+def _bounded(results: Results) -> list[str]:
+    at_end = [training for training in results.trainings if training.curve.early_stop == training.curve.last]
+    if len(at_end) < 0.1 * len(results.trainings) or not at_end:
+        return []
+    return [
+        f"In {len(at_end)} of {len(results.trainings)} trainings the validation loss was least at the very end: they "
+        f"had not "
+        f"finished learning, and their early-stop iteration is bounded by the length of training."
+    ]
+
+
+def _mixed(made: Provenance) -> list[str]:
+    mixed = made.mixed()
+    return [f"Results were made with different {' and '.join(mixed)}; see provenance."] if mixed else []

@@ -1,0 +1,156 @@
+"""What a run says, in a sentence and a few numbers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from winnow.course import timeline
+from winnow.experiments.experiment import TICKET
+from winnow.findings import Findings
+from winnow.report.against_density import display_name, grouped
+from winnow.report.against_k import STABLE
+from winnow.report.table import difference, limits, mean_and_std
+from winnow.results import Level, Results, Spread
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number, what it is, and what to compare it with."""
+
+    value: str
+    what: str
+    beside: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a run says."""
+
+    headline: str
+    facts: tuple[Fact, ...]
+    density: float | None
+    """Of the smallest matching ticket."""
+
+    reasons: tuple[str, ...]
+    """What counts as matching, and where tickets restart from and why."""
+
+
+def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
+    """The smallest matching ticket beside the dense network and the controls; and why this rewind point."""
+    smallest, dense = results.smallest_matching, results.dense
+    reasons = (_matching(results), _rewinding(results, studies))
+    if dense is None:
+        return Verdict("The dense network has no results yet, so nothing can be compared with it.", (), None, reasons)
+    tickets = [level for level in results.levels if level.control == TICKET and level.level > 0]
+    of_dense = Fact(f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"accuracy, n = {len(dense.values)}")
+    if not tickets:
+        return Verdict("No level of tickets has results yet.", (of_dense,), None, reasons)
+    if smallest is None:
+        best = max(tickets, key=lambda level: level.accuracy.mean)
+        fact = Fact(
+            f"{mean_and_std(best.accuracy, 2, 100)} %",
+            f"the best ticket, level {best.level}",
+            f"{difference(100 * (best.accuracy.mean - dense.mean))} points to dense",
+        )
+        recipe = results.experiment.recipe
+        is_whole = len(tickets) == recipe.levels and all(
+            len(each.accuracy.values) == recipe.replicates for each in tickets
+        )
+        headline = "No ticket trains to the accuracy of the dense network."
+        if not is_whole:
+            headline = "No level with all its replicates matches the dense network yet."
+        return Verdict(headline, (fact, of_dense), None, reasons)
+    kind = "A winning ticket" if timeline(results.experiment.recipe).rewind == 0 else "A matching ticket"
+    headline = (
+        f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the accuracy of the whole "
+        f"network."
+    )
+    gap = 100 * (smallest.accuracy.mean - dense.mean)
+    facts = [
+        Fact(
+            f"{100 * smallest.density:.3g} %",
+            "of the weights remain",
+            f"{1 / smallest.density:,.1f} times fewer, level {smallest.level}",
+        ),
+        Fact(
+            f"{mean_and_std(smallest.accuracy, 2, 100)} %",
+            "accuracy of the ticket",
+            f"dense {mean_and_std(dense, 2, 100)} %: {difference(gap)} points",
+        ),
+        *_sooner(results, smallest),
+        *_controls(results, smallest),
+    ]
+    return Verdict(headline, tuple(facts), smallest.density, reasons)
+
+
+def _sooner(results: Results, smallest: Level) -> list[Fact]:
+    dense = [float(each.curve.early_stop) for each in results.trainings if each.row.level == 0]
+    before = statistics.fmean(dense)
+    if before == 0:
+        return []
+    change = 100 * (smallest.early_stop.mean / before - 1)
+    word = "sooner" if change < 0 else "later"
+    return [
+        Fact(
+            f"{abs(change):.0f} % {word}",
+            "early stop of the ticket",
+            f"iteration {mean_and_std(smallest.early_stop, 0)}, dense {mean_and_std(Spread(tuple(dense)), 0)}",
+        )
+    ]
+
+
+def _controls(results: Results, smallest: Level) -> list[Fact]:
+    """The difference between the ticket and each control at the ticket's density, by replicate."""
+    matching = results.experiment.recipe.matching
+    groups = grouped(results)
+    ours = {each.row.replicate: each.accuracy(matching) for each in groups[TICKET][smallest.level]}
+    facts: list[Fact] = []
+    for control, levels in groups.items():
+        theirs = {each.row.replicate: each.accuracy(matching) for each in levels.get(smallest.level, [])}
+        pairs = [100 * (ours[replicate] - theirs[replicate]) for replicate in theirs if replicate in ours]
+        if control != TICKET and pairs:
+            name = display_name(control)
+            within = f", 95 % {limits(pairs, 2, signed=True)}" if len(pairs) > 1 else ""
+            facts.append(
+                Fact(
+                    f"{difference(statistics.fmean(pairs))} points",
+                    f"against the same mask, {name}",
+                    f"{name} {mean_and_std(Spread(tuple(theirs.values())), 2, 100)} %{within}",
+                )
+            )
+    return facts
+
+
+def _matching(results: Results) -> str:
+    matching = results.experiment.recipe.matching
+    where = "at the end of training" if matching.at == "end" else "at early stopping"
+    return (
+        f"A ticket matches if its mean {matching.on} accuracy {where} is at most {results.tolerance_in_words} below "
+        f"that of the dense network."
+    )
+
+
+def _rewinding(results: Results, studies: Sequence[Findings]) -> str:
+    """Where tickets restart from, and what is known of it."""
+    recipe = results.experiment.recipe
+    amounts = timeline(recipe)
+    k = amounts.rewind
+    part = f"{100 * k / amounts.length:.3g} % of training"
+    where = (
+        "Tickets restart from initialization (k = 0)" if k == 0 else f"Tickets restart from iteration {k:,} ({part})"
+    )
+    for findings in studies:
+        found = findings.finding("instability", "dense", k, "test_barrier") or findings.finding(
+            "instability", "ticket", k, "test_barrier"
+        )
+        if found is not None and findings.study.recipe.name == recipe.name:
+            barrier = 100 * found.spread.mean
+            word = "stable" if barrier < STABLE else "not stable"
+            of = "the dense network" if found.network == "dense" else "IMP’s subnetwork"
+            return (
+                f"{where}, where {of} is {word} to noise: its error barrier is {barrier:.2f} points (stable below "
+                f"{STABLE:g})."
+            )
+    return f"{where}, as the recipe says; nothing stored tells how stable training is from there (winnow onset does)."

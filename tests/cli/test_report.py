@@ -1,0 +1,154 @@
+"""`winnow report`, and what `winnow store` knows of studies."""
+
+from __future__ import annotations
+
+import csv
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from winnow.cli.stored import needed
+from winnow.experiments import instability, stability
+from winnow.recipes import read
+from winnow.report.asked import departures, run_command, study_command
+from winnow.store import Store
+from winnow.store.studies import recorded_studies
+from winnow.timeline import Amount
+
+from .conftest import TINY, Winnow
+
+STUDY = ("stability", "digits", *TINY, "--density", "50%", "--samples", "2", "--progress", "quiet")
+
+
+def test_a_page_and_files_are_written_of_what_is_stored(finished: Path, winnow: Winnow, tmp_path: Path) -> None:
+    page, files = tmp_path / "page.html", tmp_path / "files"
+    said = winnow("report", "--store", finished, "--out", page, "--files", files)
+    assert said.code == 0, said.err
+    assert said.out.startswith(f"page: {page} (") and "1 experiments)" in said.out
+    text = page.read_text("utf-8")
+    assert "winnow run digits --levels 2 --replicates 2" in text
+    assert "Shortened." in text and "Few replicates." in text and "The test set chose." in text
+    assert "http-equiv" not in text
+    names = sorted(path.name.partition("-imp-")[2][9:] for path in files.iterdir())
+    assert {"accuracy.svg", "accuracy.png", "accuracy.csv", "levels.csv", "overlap.svg", "layers.png"} <= set(names)
+    (levels,) = files.glob("*-levels.csv")
+    rows = list(csv.DictReader(levels.read_text("utf-8").splitlines()))
+    assert [row["control"] for row in rows] == ["ticket"] * 3 + ["reinit"] * 2
+    assert rows[0]["accuracy_n"] == "2" and float(rows[1]["accuracy_low95"]) < float(rows[1]["accuracy_mean"])
+
+
+def test_only_the_recipes_asked_for_are_shown(finished: Path, winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("report", "--store", finished, "--recipe", "lenet-mnist", "--out", tmp_path / "page.html")
+    assert said.code == 1
+    assert "holds no experiment of lenet-mnist. `winnow run` makes one." in said.err.replace("\n        ", " ")
+
+
+def test_what_is_missing_or_failed_is_told(finished: Path, winnow: Winnow, tmp_path: Path) -> None:
+    store = Store(finished)
+    manifests = [store.manifest(key) for key in store.result_keys()]
+    lost = [each.key for each in manifests if each and each.kind == "train" and "mask" in each.inputs][:3]
+    for key in lost:
+        store.remove(key)
+    page = tmp_path / "page.html"
+    assert winnow("report", "--store", finished, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert "Incomplete." in text and "3 of 10 trainings are not stored yet" in text and "incomplete</td>" in text
+
+
+def test_a_live_page_loads_itself_again_until_everything_is_stored(
+    finished: Path, winnow: Winnow, tmp_path: Path
+) -> None:
+    store = Store(finished)
+    manifests = [store.manifest(key) for key in store.result_keys()]
+    lost = next(each.key for each in manifests if each and each.kind == "train" and "mask" in each.inputs)
+    aside = tmp_path / "aside"
+    store.folder(lost).rename(aside)
+    page = tmp_path / "page.html"
+    seen: list[str] = []
+
+    def finish() -> None:
+        while not page.exists():
+            time.sleep(0.02)
+        seen.append(page.read_text("utf-8"))
+        aside.rename(store.folder(lost))
+
+    helper = threading.Thread(target=finish)
+    helper.start()
+    said = winnow("report", "--store", finished, "--out", page, "--live", "1")
+    helper.join()
+    assert said.code == 0
+    assert 'http-equiv="refresh" content="1"' in seen[0] and "9 of 10 trainings are stored" in seen[0]
+    assert "http-equiv" not in page.read_text("utf-8")
+    assert "9 of 10 trainings stored" in said.err
+
+
+def test_a_live_page_is_not_written_without_rest(finished: Path, winnow: Winnow) -> None:
+    assert "--live 0.1 is less than a second" in winnow("report", "--store", finished, "--live", "0.1").err
+
+
+def test_studies_are_recorded_reported_listed_and_kept(finished: Path, winnow: Winnow, tmp_path: Path) -> None:
+    assert winnow(*STUDY, "--store", finished).code == 0
+    page = tmp_path / "page.html"
+    assert winnow("report", "--store", finished, "--out", page).code == 0
+    assert "digits: stability" in page.read_text("utf-8")
+    (study,) = recorded_studies(Store(finished))
+    listed = winnow("store", "ls", "--store", finished).out
+    (line,) = [line for line in listed.splitlines() if "(stability-" in line]
+    assert line.split()[2:] == ["1", "2", "none", "10", "of", "10", "0"]
+    reached, _, problems = needed(Store(finished))
+    assert not problems and reached is not None
+    assert {comparison.step.key for comparison in study.comparisons} <= reached
+
+
+@pytest.mark.parametrize(
+    "edits, command",
+    [
+        ({}, "winnow run digits"),
+        ({"control": []}, "winnow run digits --control"),
+        ({"deterministic": True, "optimizer.no_decay": ["*.a b"], "optimizer.weight_decay": 0.1},
+         "winnow run digits --deterministic --optimizer.weight_decay 0.1 --optimizer.no_decay '*.a b'"),
+        ({"data.mean": [0.5]}, "winnow run digits --data.mean 0.5"),
+        ({"name": "my own"}, "winnow run 'my own.toml'"),
+    ],
+)  # fmt: skip
+def test_the_line_that_repeats_a_run_says_what_differs(edits: dict[str, object], command: str) -> None:
+    assert run_command(read("digits").edited(edits)) == command
+
+
+def test_the_line_runs_what_it_says(winnow: Winnow, tmp_path: Path) -> None:
+    edits = {"levels": 1, "replicates": 1, "control": [], "train.length": "20it", "deterministic": True}
+    line = run_command(read("digits").edited(edits)).split()[1:]
+    said = winnow(*line, "--store", tmp_path / "store", "--progress", "quiet")
+    assert said.code == 0
+    (path,) = (tmp_path / "store" / "experiments").glob("*.toml")
+    assert read(path) == read("digits").edited(edits)
+
+
+def test_the_line_that_repeats_a_study_leaves_out_what_is_usual() -> None:
+    recipe, at = read("digits").edited({"replicates": 3}), [Amount.parse("0it"), Amount.parse("20it")]
+    study = stability(recipe, density=0.107, at=at)
+    assert study_command(study) == "winnow stability digits --replicates 3 --density 10.7% --at 0it,20it"
+    study = instability(recipe, at=at, samples=3, early=[0.25])
+    assert study_command(study) == "winnow instability digits --replicates 3 --at 0it,20it --samples 3 --early 0.25"
+
+
+@pytest.mark.parametrize(
+    "edits, shortened, changed",
+    [
+        ({"levels": 20, "replicates": 9, "control": ["reinit"], "seed": 4}, (), ()),
+        ({"levels": 2}, ("levels 2 instead of 16",), ()),
+        ({"train.length": "6000it", "replicates": 3},
+         ("replicates 3 instead of 5", "train.length 6000it instead of 50000it"), ()),
+        ({"optimizer.learning_rate": 0.1}, (), ("optimizer.learning_rate 0.1 instead of 0.0012",)),
+        ({"train.length": "60000it"}, (), ("train.length 60000it instead of 50000it",)),
+    ],
+)  # fmt: skip
+def test_departures_from_the_bundled_recipe_are_named(
+    edits: dict[str, object], shortened: tuple[str, ...], changed: tuple[str, ...]
+) -> None:
+    found = departures(read("lenet-mnist").edited(edits))
+    assert found is not None
+    assert (found.shortened, found.changed) == (shortened, changed)
+    assert departures(read("lenet-mnist").edited(edits | {"name": "mine"})) is None

@@ -1,0 +1,46 @@
+"""The page as a file: whole, self-contained, small, and safe."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+
+
+class Outline(HTMLParser):
+    """Which tags are open, and which ids and targets there are."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.sources: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        self.ids += [given["id"] or ""] if "id" in given else []
+        self.links += [given["href"] or ""] if "href" in given else []
+        self.sources += [value or "" for name, value in attrs if name in ("src", "srcset", "xlink:href")]
+        if tag not in ("meta", "br", "hr"):
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_the_page_is_well_formed_self_contained_and_small(written: Path) -> None:
+    text = written.read_text("utf-8")
+    outline = Outline(text)
+    assert outline.open == []
+    assert len(set(outline.ids)) == len(outline.ids)
+    assert all(link.startswith("#") and link[1:] in outline.ids for link in outline.links)
+    assert outline.sources == []
+    assert "@import" not in text and "url(http" not in text
+    assert written.stat().st_size < 1_000_000
+
+
+def test_what_a_recipe_says_is_escaped(written: Path) -> None:
+    text = written.read_text("utf-8")
+    assert text.count("<script>") == 1  # our own
+    assert "&lt;script&gt;alert" in text

@@ -1,0 +1,72 @@
+"""A chart as SVG, as PNG, and as the table of its values."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series
+from winnow.report.png import png
+from winnow.report.svg import svg
+from winnow.report.values import values_table
+
+POINTS = (Point(x=100, y=98.0, low=97.9, high=98.1, note="dense <&>"), Point(x=50, y=98.2), Point(x=10, y=float("nan")))
+CHART = Chart(
+    name="accuracy",
+    title="Accuracy & more",
+    about="",
+    x=Axis(label="density (%)", scale="log", falls=True),
+    y=Axis(label="accuracy (%)"),
+    series=(Series(name="ticket", colour="blue", marker="circle", points=POINTS),),
+    reference=Reference("dense", 98.0, 97.9, 98.1),
+    mark=Mark(50, "smallest matching"),
+)
+SPACE = "{http://www.w3.org/2000/svg}"
+
+
+def test_a_file_of_its_own_is_xml_with_its_title_and_colours() -> None:
+    root = ET.fromstring(svg(CHART, is_alone=True))
+    texts = [element.text for element in root.iter(f"{SPACE}text")]
+    assert {"Accuracy & more", "ticket", "dense", "density (%)", "accuracy (%)", "smallest matching"} <= set(texts)
+    assert ".chart" in (root.findtext(f"{SPACE}style") or "")
+
+
+def test_points_lie_in_the_picture_with_what_is_told_of_them_and_those_without_a_value_are_left_out() -> None:
+    root = ET.fromstring(svg(CHART, is_alone=True))
+    (group,) = [each for each in root.iter(f"{SPACE}g") if each.get("class") == "series c-blue"]
+    points = json.loads(group.attrib["data-points"])
+    assert [note for _, _, note in points] == ["dense <&>", ""]
+    (x1, y1, _), (x2, y2, _) = points
+    assert 0 < x1 < x2 < 480 and 0 < y2 < y1 < 350  # density falls to the right; more accuracy is higher
+
+
+def test_a_png_is_drawn_of_the_same_chart() -> None:
+    picture = png(CHART)
+    assert picture.startswith(b"\x89PNG\r\n") and len(picture) > 5_000
+
+
+@pytest.mark.parametrize("axis", [Axis(label="k", scale="from-zero"), Axis(label="x")])
+def test_one_point_can_be_drawn(axis: Axis) -> None:
+    chart = Chart(
+        name="one", title="One", about="", x=axis, y=Axis(label="y"),
+        series=(Series(name="only", colour="step0", points=(Point(x=0, y=0.0),)),),
+    )  # fmt: skip
+    assert "only" in svg(chart)
+    assert png(chart)
+
+
+def test_the_table_has_every_value_exact_in_csv() -> None:
+    table = values_table(CHART)
+    rows = list(csv.reader(io.StringIO(table.to_csv())))
+    assert rows == [
+        ["series", "density (%)", "accuracy (%)", "least", "most"],
+        ["ticket", "100", "98.0", "97.9", "98.1"],
+        ["ticket", "50", "98.2", "", ""],
+        ["ticket", "10", "", "", ""],
+        ["dense", "", "98.0", "97.9", "98.1"],
+    ]
+    assert "<caption>Accuracy &amp; more: the values drawn.</caption>" in table.to_html()
