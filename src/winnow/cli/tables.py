@@ -16,7 +16,7 @@ def levels_table(results: Results) -> Table:
     where = "at the end" if recipe.matching.at == "end" else "at early stopping"
     replicates = f"{recipe.replicates} replicate{'s' if recipe.replicates > 1 else ''}"
     table = Table(
-        title=f"{recipe.name} ({results.identity}): {recipe.matching.on} accuracy {where}, {replicates}",
+        title=f"{recipe.name} ({results.identity}): {recipe.matching.on} {results.score} {where}, {replicates}",
         title_justify="left",
         box=None,
         pad_edge=False,
@@ -59,12 +59,12 @@ def verdict(results: Results) -> str:
     tolerance = f"tolerance {results.tolerance_in_words}"
     if not any(level.level > 0 for level in results.levels):
         return "No level has results yet."
-    smallest = results.smallest_matching
+    smallest, score = results.smallest_matching, "" if results.score == "accuracy" else f"{results.score} "
     if smallest is None:
-        return f"No ticket matches the dense network ({100 * results.dense.mean:.2f} %; {tolerance})."
+        return f"No ticket matches the dense network ({score}{100 * results.dense.mean:.2f} %; {tolerance})."
     return (
         f"Smallest matching ticket: level {smallest.level}, {100 * smallest.density:.2f} % of the weights, "
-        f"{100 * smallest.accuracy.mean:.2f} % against the dense {100 * results.dense.mean:.2f} % ({tolerance})."
+        f"{score}{100 * smallest.accuracy.mean:.2f} % against the dense {100 * results.dense.mean:.2f} % ({tolerance})."
     )
 
 
