@@ -433,6 +433,13 @@ def test_an_engine_that_cannot_train_the_network_is_refused():
         choose(build("conv-2", (1, 28, 28), 10), torch.device("cpu"), engine="perceptron")
 
 
+@pytest.mark.parametrize(("free", "width"), [(40 << 30, 32), (100 << 20, 9), (1 << 20, 1)])
+def test_on_a_gpu_lanes_take_half_of_the_free_memory_at_most(monkeypatch, free, width):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 << 30))
+    choice = choose(build("lenet-300-100", (1, 28, 28), 10), torch.device("cuda"))
+    assert (choice.name, choice.width) == ("stacked", width)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "chosen"),
     [
@@ -447,7 +454,6 @@ def test_an_engine_that_cannot_train_the_network_is_refused():
         ("conv-2", {"engine": "stacked", "width": 4}, ("stacked", 4)),
     ],
 )
-def test_the_engine_is_chosen_by_the_network_unless_asked_for(monkeypatch, name, options, chosen):
-    monkeypatch.setattr("winnow.training.choice.cache_bytes", lambda: 48 << 20)
+def test_the_engine_is_chosen_by_the_network_unless_asked_for(name, options, chosen):
     choice = choose(build(name, (1, 28, 28), 10), torch.device("cpu"), **options)
     assert (choice.name, choice.width) == chosen

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -103,9 +102,8 @@ def choose(
     if engine == "graphed" and device.type != "cuda":
         raise RecipeError(f"the engine 'graphed' records CUDA graphs, and this run is on '{device}'. Use 'auto'.")
     weights = sum(parameter.numel() for parameter in network.parameters())
-    fitting = width or max(
-        1, min(_MOST_LANES, cache_bytes() // (16 * weights))
-    )  # value, gradient, two buffers: float32
+    lane_bytes = 20 * weights  # value, gradient, mask, two buffers: float32
+    fitting = width or max(1, min(_MOST_LANES, lanes_bytes(device) // lane_bytes))
     if engine == "auto" and obstacle is None and device.type == "cpu":
         return Choice("perceptron", fitting, f"fully connected, up to {fitting} lanes in one product of each layer")
     cannot = trial.obstacle_to_stacking() if trial and engine in ("auto", "stacked") else None
@@ -121,17 +119,18 @@ _RECORDING = {"compiled": Compiled, "graphed": Graphed}
 
 _MOST_LANES = 32
 
-_LANE_BYTES = 48 << 20
-"""What the states of lanes may take together where nothing else is known: about a CPU's last-level cache."""
+_CACHE = 60 << 20
+"""What the states of lanes may take together on a CPU: about a last-level cache, beyond which the optimizer waits."""
+
+_MARGIN = 0.5
+"""The part of a GPU's free memory that states may take: what passes from layer to layer needs the rest."""
 
 
-def cache_bytes() -> int:
-    """What fits into the last-level cache: beyond it, the optimizer waits for memory. At most `_LANE_BYTES`."""
-    try:
-        known = os.sysconf("SC_LEVEL3_CACHE_SIZE")  # Linux alone tells
-    except (AttributeError, ValueError, OSError):
-        known = 0
-    return min(known, _LANE_BYTES) if known > 0 else _LANE_BYTES
+def lanes_bytes(device: torch.device) -> int:
+    """What the states of all lanes of a batch may take together."""
+    if device.type == "cuda":
+        return int(_MARGIN * torch.cuda.mem_get_info(device)[0])
+    return _CACHE
 
 
 def _obstacle_to_perceptron(network: nn.Module, precision: Precision, clips: bool, task: Task | None) -> str | None:
