@@ -56,7 +56,7 @@ class Language(nn.Module):
         self.norm = nn.LayerNorm(width)
         self.output = nn.Linear(width, classes, bias=False)
         self.output.weight = self.embed.weight
-        nn.init.normal_(self.embed.weight, std=0.05)
+        nn.init.normal_(self.embed.weight, std=0.2)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(batch, positions) -> (batch, positions, tokens)."""

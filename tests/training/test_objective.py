@@ -83,7 +83,7 @@ def test_ones_own_task_is_in_the_key_by_its_code_and_has_its_word(own: str) -> N
 def test_what_is_no_task_is_told(own: str) -> None:
     with pytest.raises(RecipeError, match=r"nothing' gives a int without each and losses and scores; a task has each"):
         named_task(Objective(name="own:nothing", place=f"{own}nothing"), torch.zeros(2))
-    with pytest.raises(UnknownName, match="unknown task 'regresion'. Did you mean 'regression'"):
+    with pytest.raises(UnknownName, match=r"unknown task 'regresion'. Did you mean 'regression'"):
         course(read("digits").edited({"train.task": "regresion"}))
     with pytest.raises(
         RecipeError, match=r"train.task is 'tokens', which is for tokens, and the targets of digits are cl"

@@ -76,7 +76,7 @@ def test_a_network_that_can_be_stacked_is(network: nn.Module) -> None:
     "network, obstacle",
     [
         (Branching(), "data-dependent control flow"),
-        (Sharing(), "inplace"),
+        (Sharing(), "broadcast shape"),
         (Different(), "two lanes do not come out stacked as they do one by one"),
         (Attending(), r"vmap knows no rule for aten::_scaled_dot_product_flash_attention_for_cpu and would go"),
     ],
