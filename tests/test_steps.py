@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from winnow.course import Course, Examples, Network, Noise, Updates, course
+from winnow.course import Course, Examples, Network, Noise, Objective, Updates, course
 from winnow.errors import WinnowError
 from winnow.experiments import imp
 from winnow.recipe import Rates, Recipe
@@ -62,6 +62,7 @@ CHANGED: dict[str, Any] = {
     "final": 0.01,
     "length": 400,
     "source": "0123456789abcdef",
+    "task": Objective(name="regression"),
     "include": ("embed.weight",),
     "attention": 0.3,
     "embedding": 0.3,
