@@ -90,12 +90,13 @@ def named_task(objective: Objective | None, targets: Tensor) -> Task:
     if objective is None:
         return Classification()
     if objective.name == "regression":
-        variance: list[float] = targets.double().view(len(targets), -1).var(0, correction=0).tolist()
+        variances = targets.double().view(len(targets), -1).var(0, correction=0)
+        variance = tuple(float(each) for each in variances)
         if not all(each > 0 for each in variance):
             raise RecipeError(
                 "train.task is 'regression', but the training targets are all the same: nothing to learn."
             )
-        return Regression(tuple(variance))
+        return Regression(variance)
     if objective.name == "tokens":
         return TokenPrediction()
     made = _function(objective.place or objective.name)()
