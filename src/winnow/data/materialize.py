@@ -35,7 +35,7 @@ def materialized(value: Any, *, source: str) -> OwnArrays:
         return from_arrays(dict(zip(PARTS, parts, strict=True)), source=source)
     if len(parts) != 2:
         raise DataError(
-            f"{source} is a {_kind(cast('Any', value))}{f' of {len(parts)}' if parts else ''}; expected two datasets "
+            f"{source} is a {_kind(cast(Any, value))}{f' of {len(parts)}' if parts else ''}; expected two datasets "
             f"(train, test), or the arrays {', '.join(PARTS)}."
         )
     arrays: dict[str, Any] = {}
@@ -115,7 +115,7 @@ def _each(dataset: Any, part: str, source: str) -> Iterable[Any]:
 def _example(example: Any, part: str, source: str) -> tuple[Any, Any]:
     if not isinstance(example, (tuple, list)) or len(cast("list[Any]", example)) != 2:
         raise DataError(
-            f"{source}: an example of the {part} data is a {_kind(cast('Any', example))}; expected a pair (input, target)."
+            f"{source}: an example of the {part} data is a {_kind(cast(Any, example))}; expected a pair (input, target)."
         )
     inputs, target = cast("tuple[Any, Any]", example)
     return inputs, target

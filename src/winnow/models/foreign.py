@@ -222,7 +222,7 @@ def _logits_alone(network: nn.Module, inputs: Any, output: Any) -> Any:
         logits = cast("Mapping[str, Any]", output).get("logits")
     if not isinstance(logits, Tensor):
         raise RecipeError(
-            f"the network {type(network).__name__} gives a {_kind(cast('Any', output))}; expected a tensor, or something "
+            f"the network {type(network).__name__} gives a {_kind(cast(Any, output))}; expected a tensor, or something "
             f"whose .logits is one."
         )
     return logits
