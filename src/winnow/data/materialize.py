@@ -115,7 +115,8 @@ def _each(dataset: Any, part: str, source: str) -> Iterable[Any]:
 def _example(example: Any, part: str, source: str) -> tuple[Any, Any]:
     if not isinstance(example, (tuple, list)) or len(cast("list[Any]", example)) != 2:
         raise DataError(
-            f"{source}: an example of the {part} data is a {_kind(cast(Any, example))}; expected a pair (input, target)."
+            f"{source}: an example of the {part} data is a {_kind(cast(Any, example))}; "
+            f"expected a pair (input, target)."
         )
     inputs, target = cast("tuple[Any, Any]", example)
     return inputs, target
