@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from winnow.course import Course, Examples, Network, Noise, Updates, course
+from winnow.course import Course, Examples, Network, Noise, Objective, Updates, course
 from winnow.errors import WinnowError
 from winnow.experiments import imp
 from winnow.recipe import Rates, Recipe
@@ -65,6 +65,7 @@ CHANGED: dict[str, Any] = {
     "code": "0123456789abcdef",
     "untrained": COURSE,
     "source": "0123456789abcdef",
+    "task": Objective(name="regression"),
     "include": ("embed.weight",),
     "attention": 0.3,
     "embedding": 0.3,

@@ -13,6 +13,7 @@ from winnow.intervals import interval
 from winnow.results import Spread
 from winnow.steps import Interpolate
 from winnow.store import Store
+from winnow.training.objective import score_in_words
 
 METRICS: dict[Quantity, tuple[str, ...]] = {
     "pruning": ("l2", "angle"),
@@ -154,6 +155,11 @@ class Findings:
             and stop in (None, found.stop)
         ]
         return max(of_it, key=lambda found: found.stop, default=None)
+
+    @property
+    def score(self) -> str:
+        """What the recipe's task calls its score: accuracy, R², ..."""
+        return score_in_words(self.study.recipe.train.task)
 
     def accuracy(self, network: Subnetwork, k: int) -> Spread | None:
         """The test accuracy of a network at the end, over replicates: of each the mean over its noise samples."""

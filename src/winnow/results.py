@@ -20,6 +20,7 @@ from winnow.recipe import Matching
 from winnow.store import Store
 from winnow.store.files import write_file
 from winnow.training.metrics import Curve
+from winnow.training.objective import score_in_words
 
 
 class Record(NamedTuple):
@@ -113,6 +114,11 @@ class Results:
     experiment: Experiment
     identity: str
     trainings: tuple[Training, ...]
+
+    @property
+    def score(self) -> str:
+        """What the recipe's task calls its score, which tables and columns name accuracy: accuracy, R², ..."""
+        return score_in_words(self.experiment.recipe.train.task)
 
     @property
     def levels(self) -> list[Level]:

@@ -23,7 +23,7 @@ def stability_table(findings: Findings) -> Group:
         f"remaining weights at the\nend of training: mean ± std of the replicates; n comparisons."
     )
     table = _table()
-    for column in ("k", "mask", "stability to", "L2", "angle", "n", "accuracy %"):
+    for column in ("k", "mask", "stability to", "L2", "angle", "n", f"{findings.score} %"):
         table.add_column(column, justify="left" if column in ("mask", "stability to") else "right", no_wrap=True)
     for k in findings.ks:
         label = f"{k:,}"
@@ -50,7 +50,7 @@ def instability_table(findings: Findings) -> Group:
     )
     table = _table()
     stops = sorted({found.stop for found in findings.findings})
-    columns = ["k", "network", "at", "test", "95 % interval", "training", "n", "accuracy %"]
+    columns = ["k", "network", "at", "test", "95 % interval", "training", "n", f"{findings.score} %"]
     for column in columns if len(stops) > 1 else [column for column in columns if column != "at"]:
         table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
     for found in findings.findings:

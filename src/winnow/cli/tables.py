@@ -18,7 +18,7 @@ def levels_table(results: Results) -> Table:
     where = "at the end" if recipe.matching.at == "end" else "at early stopping"
     replicates = f"{recipe.replicates} replicate{'s' if recipe.replicates > 1 else ''}"
     ways = ", ".join(filter(None, (pruned(recipe), start(recipe) if recipe.retrain != Retrain() else "")))
-    title = f"{recipe.name} ({results.identity}): {recipe.matching.on} accuracy {where}, {replicates}"
+    title = f"{recipe.name} ({results.identity}): {recipe.matching.on} {results.score} {where}, {replicates}"
     table = Table(
         title=f"{title}; {ways}" if ways else title,
         title_justify="left",
@@ -66,12 +66,12 @@ def verdict(results: Results) -> str:
     tolerance = f"tolerance {results.tolerance_in_words}"
     if not any(level.level > 0 for level in results.levels):
         return "No level has results yet."
-    smallest = results.smallest_matching
+    smallest, score = results.smallest_matching, "" if results.score == "accuracy" else f"{results.score} "
     if smallest is None:
-        return f"No ticket matches the dense network ({100 * results.dense.mean:.2f} %; {tolerance})."
+        return f"No ticket matches the dense network ({score}{100 * results.dense.mean:.2f} %; {tolerance})."
     return (
         f"Smallest matching ticket: level {smallest.level}, {100 * smallest.density:.2f} % of the weights, "
-        f"{100 * smallest.accuracy.mean:.2f} % against the dense {100 * results.dense.mean:.2f} % ({tolerance})."
+        f"{score}{100 * smallest.accuracy.mean:.2f} % against the dense {100 * results.dense.mean:.2f} % ({tolerance})."
     )
 
 

@@ -191,7 +191,8 @@ def _remembered(name: str, stamp: str) -> Described:
     with suppress(KeyError, TypeError):
         stored_stamp, fields = known[where_it_lies]
         if stored_stamp == stamp:
-            return Described(**{**fields, "name": name, "shape": tuple(fields["shape"])})
+            read: dict[str, Any] = {**fields, "name": name, "shape": tuple(fields["shape"])}
+            return Described(**read)
     found = _described(name)
     known[where_it_lies] = [stamp, dataclasses.asdict(found)]
     with suppress(OSError):  # to remember is no duty

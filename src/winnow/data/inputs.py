@@ -89,7 +89,9 @@ class OwnArrays:
     @property
     def inputs(self) -> Inputs:
         """What the inputs are, told by their type."""
-        return {np.dtype(np.uint8): "images", np.dtype(np.int64): "tokens"}.get(self.train_inputs.dtype, "numbers")
+        if self.train_inputs.dtype == np.uint8:
+            return "images"
+        return "tokens" if self.train_inputs.dtype == np.int64 else "numbers"
 
     @property
     def targets(self) -> Targets:

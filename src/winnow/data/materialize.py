@@ -35,7 +35,7 @@ def materialized(value: Any, *, source: str) -> OwnArrays:
         return from_arrays(dict(zip(PARTS, parts, strict=True)), source=source)
     if len(parts) != 2:
         raise DataError(
-            f"{source} is a {type(value).__name__}{f' of {len(parts)}' if parts else ''}; expected two datasets "
+            f"{source} is a {_kind(cast(Any, value))}{f' of {len(parts)}' if parts else ''}; expected two datasets "
             f"(train, test), or the arrays {', '.join(PARTS)}."
         )
     arrays: dict[str, Any] = {}
@@ -52,11 +52,11 @@ def from_hugging_face(dataset: Any, *, source: str, columns: tuple[str, str] | N
     `columns` names those of inputs and targets; without it they are the ones usually called so. `input_ids` without a
     column of targets are sequences of tokens.
     """
-    splits = list(getattr(dataset, "keys", list)())
+    splits: list[str] = [str(name) for name in getattr(dataset, "keys", tuple)()]
     test = next((name for name in ("test", "validation") if name in splits), None)
     if "train" not in splits or test is None:
         raise DataError(
-            f"{source} has the splits {', '.join(map(str, splits)) or 'none'}; expected 'train' and 'test'.\n"
+            f"{source} has the splits {', '.join(splits) or 'none'}; expected 'train' and 'test'.\n"
             f"dataset.train_test_split(0.2).save_to_disk(...) makes them."
         )
     known: list[str] = list(dataset["train"].column_names)
@@ -115,10 +115,15 @@ def _each(dataset: Any, part: str, source: str) -> Iterable[Any]:
 def _example(example: Any, part: str, source: str) -> tuple[Any, Any]:
     if not isinstance(example, (tuple, list)) or len(cast("list[Any]", example)) != 2:
         raise DataError(
-            f"{source}: an example of the {part} data is a {type(example).__name__}; expected a pair (input, target)."
+            f"{source}: an example of the {part} data is a {_kind(cast(Any, example))}; "
+            f"expected a pair (input, target)."
         )
     inputs, target = cast("tuple[Any, Any]", example)
     return inputs, target
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def _stacked(column: list[Any], name: str, source: str) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -113,8 +113,9 @@ def ready(network: nn.Module, device: torch.device) -> nn.Module:
 
 def _holds_values(network: nn.Module) -> bool:
     """Whether a network computes with tensors that are neither parameters nor statistics of batch normalization."""
-    modules = cast("Iterator[nn.Module]", network.modules())
-    attributes = (value for module in modules for name, value in vars(module).items() if name not in _REGISTERED)
+    attributes = (
+        value for module in network.modules() for name, value in vars(module).items() if name not in _REGISTERED
+    )
     return any(name.rpartition(".")[2] not in STATISTICS for name, _ in network.named_buffers()) or any(
         isinstance(entry, Tensor) for value in attributes for entry in _within(value)
     )

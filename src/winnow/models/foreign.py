@@ -149,7 +149,7 @@ def _torchvision(each: Foreign, shape: tuple[int, ...], classes: int) -> nn.Modu
 def _transformers(each: Foreign, shape: tuple[int, ...], classes: int) -> nn.Module:
     transformers: Any = _library("transformers")
     config = {**_config(each.target), **each.options}
-    architectures = config.get("architectures") or []
+    architectures: list[str] = [str(name) for name in config.get("architectures") or ()]
     if "model_type" not in config or not architectures or not hasattr(transformers, architectures[0]):
         raise RecipeError(
             f"field {FIELD}: the config '{each.target}' must say which model it is of: model_type, such as 'gpt2', and "
@@ -222,10 +222,14 @@ def _logits_alone(network: nn.Module, inputs: Any, output: Any) -> Any:
         logits = cast("Mapping[str, Any]", output).get("logits")
     if not isinstance(logits, Tensor):
         raise RecipeError(
-            f"the network {type(network).__name__} gives a {type(output).__name__}; expected a tensor, or something "
+            f"the network {type(network).__name__} gives a {_kind(cast(Any, output))}; expected a tensor, or something "
             f"whose .logits is one."
         )
     return logits
+
+
+def _kind(value: Any) -> str:
+    return type(value).__name__
 
 
 def _told(error: BaseException) -> str:

@@ -110,7 +110,7 @@ def _accuracies(axes: Axes, results: Results) -> None:
             fontsize=8,
         )
     at = "at the end of training" if matching.at == "end" else "at early stopping"
-    axes.set_ylabel(f"{matching.on} accuracy {at} (%)")
+    axes.set_ylabel(f"{matching.on} {results.score} {at} (%)")
 
 
 def _early_stops(axes: Axes, results: Results) -> None:

@@ -101,7 +101,7 @@ def _accuracies(axes: Axes, findings: Findings, networks: Sequence[Subnetwork]) 
         found = {k: each for k in findings.ks if (each := findings.accuracy(network, k))}
         if found:
             _band(axes, list(found), list(found.values()), 100, _COLOURS[network], "-", _NAMES[network])
-    axes.set_ylabel("test accuracy at the end (%)")
+    axes.set_ylabel(f"test {findings.score} at the end (%)")
 
 
 def _band(axes: Axes, ks: list[int], spreads: list[Spread], scale: float, colour: str, dash: str, label: str) -> None:

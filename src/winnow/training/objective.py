@@ -91,16 +91,18 @@ def named_task(course: Course, targets: Tensor) -> Task:
     if objective is None:
         return Classification(smoothing=course.label_smoothing or 0.0, auxiliary=course.auxiliary)
     if objective.name == "regression":
-        variance = targets.double().view(len(targets), -1).var(0, correction=0)
-        if not bool((variance > 0).all()):
+        variances = targets.double().view(len(targets), -1).var(0, correction=0)
+        variance = tuple(float(each) for each in variances)
+        if not all(each > 0 for each in variance):
             raise RecipeError(
                 "train.task is 'regression', but the training targets are all the same: nothing to learn."
             )
-        return Regression(tuple(variance.tolist()))
+        return Regression(variance)
     if objective.name == "tokens":
         return TokenPrediction()
     made = _function(objective.place or objective.name)()
-    if missing := [name for name in ("each", "losses", "scores") if not callable(getattr(made, name, None))]:
+    missing = [name for name in ("each", "losses", "scores") if not callable(getattr(made, name, None))]
+    if missing:
         raise RecipeError(
             f"field {FIELD}: '{objective.place}' gives a {type(made).__name__} without {' and '.join(missing)}; "
             f"a task has each, losses and scores (winnow.training.Task)."

@@ -5,6 +5,8 @@ What vmap cannot vectorize, such as a branch on a tensor's value or a buffer tha
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
 
 import torch
@@ -60,11 +62,15 @@ class Trial:
         plain, stacked = Plain(self.network, task=self.task), Stacked(self.network, task=self.task)
         states = [self._lanes(2), self._lanes(2)]
         try:
-            with seeded(0):
+            with seeded(0), warnings.catch_warnings(record=True) as told:
+                warnings.simplefilter("always")
                 losses, gradients = plain.gradients(states[0], *self._batch(2))
                 others, stacked_gradients = stacked.gradients(states[1], *self._batch(2))
         except Exception as error:  # whatever vmap makes of code that is not ours
-            return _first_line(error)
+            return _first_line(error).partition(". ")[0]
+        for warning in told:
+            if found := re.search(r"batching rule for (\S+?)\.? ", str(warning.message)):
+                return f"vmap knows no rule for {found[1]} and would go through the lanes one by one"
         pairs = [(losses, others), *zip(gradients, stacked_gradients, strict=True)]
         pairs += [(buffer, states[1].buffers[name]) for name, buffer in states[0].buffers.items()]
         if all(torch.allclose(one.double(), other.double(), rtol=1e-3, atol=1e-4) for one, other in pairs):

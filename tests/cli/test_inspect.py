@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Winnow
+
+NETS = """
+from torch import nn
+
+class Tied(nn.Module):
+    def __init__(self, classes):
+        super().__init__()
+        self.embed = nn.Embedding(classes, 4)
+        self.middle = nn.Linear(4, 4)
+        self.head = nn.Linear(4, classes, bias=False)
+        self.head.weight = self.embed.weight
+"""
+
+
+def test_a_recipes_network_is_shown_with_what_is_pruned_and_why_not(winnow: Winnow) -> None:
+    said = winnow("inspect", "lenet-mnist")
+    assert said.code == 0
+    assert said.out.startswith("lenet-300-100 for images 1x28x28 in 10 classes (mnist)")
+    assert re.search(r"fc1.weight +300x784 +linear +235,200 +20 %", said.out)
+    assert re.search(r"fc1.bias +300 +300 +no: bias", said.out)
+    assert re.search(r"output.weight +10x100 +output +1,000 +10 %", said.out)
+    assert "266,610 weights in 6 parameters; prunable are 266,200 in 3." in said.out
+    assert re.search(r"3 +51.28 % +136,511", said.out)
+
+
+def test_fields_change_what_is_pruned(winnow: Winnow) -> None:
+    changes = ("--prune.exclude", "*.shortcut.*", "output.*", "--prune.scope", "global", "--levels", "2")
+    said = winnow("inspect", "resnet-20", "--data.name", "cifar10", *changes, "--prune.rate.output", "0.2")
+    assert "prunable are 267,696 in 19." in said.out
+    assert re.search(r"stages.1.0.shortcut.0.weight .* no: prune.exclude", said.out)
+    assert re.search(r" 2 +64.00 % +171,325", said.out)
+
+
+def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(NETS)
+    said = winnow("inspect", f"{tmp_path / 'nets.py'}:Tied")
+    assert "head.weight is embed.weight: one tensor, pruned and trained once." in said.out
+    assert re.search(r"embed.weight +10x4 +embedding +40 +no: no rate for embedding", said.out)
+    said = winnow("inspect", f"{tmp_path / 'nets.py'}:Tied", "--prune.include", "embed.*")
+    assert re.search(r"embed.weight +10x4 +embedding +40 +20 % \(prune.include\)", said.out)
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (
+            ("lenet-mnist", "--prune.include", "fc9.*"),
+            "prune.include: 'fc9.*' matches none of the network's parameters",
+        ),
+        (("lenett-300",), "unknown network 'lenett'. Did you mean 'lenet'?"),
+        (("missing.toml",), "no recipe file 'missing.toml'"),
+        (("missing.py:net",), "there is no file"),
+        (("lenet-mnist", "--prune.exclude", "*"), "so nothing would be pruned"),
+    ],
+)
+def test_what_cannot_be_shown_is_told(winnow: Winnow, words: tuple[str, ...], message: str) -> None:
+    said = winnow("inspect", *words)
+    assert said.code == 1
+    assert message in said.err

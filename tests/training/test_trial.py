@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from winnow.errors import RecipeError
+from winnow.models.drawing import values_of
+from winnow.training import Classification, Trial, choose
+from winnow.training.objective import TokenPrediction
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.output = nn.Linear(4, 6), nn.Linear(6, 3)
+        self.register_buffer("table", torch.ones(6), persistent=False)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.output(torch.tanh(self.hidden(inputs)) * self.table)
+
+
+class Branching(Net):
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs = super().forward(inputs)
+        return outputs if outputs.sum() > 0 else -outputs
+
+
+class Sharing(Net):
+    """Changes, in training, a buffer that no state holds."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        with torch.no_grad():
+            self.table += inputs.mean()
+        return self.output(torch.tanh(self.hidden(inputs)) * self.table.clone())
+
+
+class Different(Net):
+    """Comes out otherwise under vmap, whose tensors it can tell."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs) * (2 if torch._C._functorch.is_batchedtensor(inputs) else 1)
+
+
+class Attending(Net):
+    def forward(self, inputs: Tensor) -> Tensor:
+        heads = self.hidden(inputs).view(len(inputs), 1, 2, 3)
+        attended = nn.functional.scaled_dot_product_attention(heads, heads, heads, is_causal=True)
+        return self.output(attended.reshape(len(inputs), 6))
+
+
+class Unused(Net):
+    def __init__(self) -> None:
+        super().__init__()
+        self.spare = nn.Linear(2, 2)
+
+
+def trial(network: nn.Module, **changes: object) -> Trial:
+    stream = torch.Generator().manual_seed(0)
+    inputs, targets = torch.randn(2, 4, generator=stream), torch.tensor([0, 2])
+    settings = {"task": Classification(), "inputs": inputs, "targets": targets} | changes
+    return Trial(network, values_of(network), **settings)  # pyright: ignore
+
+
+@pytest.mark.parametrize("network", [Net(), Unused()])
+def test_a_network_that_can_be_stacked_is(network: nn.Module) -> None:
+    tried = trial(network)
+    tried.check()
+    assert tried.obstacle_to_stacking() is None
+    assert choose(network, torch.device("cpu"), trial=tried).name == "stacked"
+
+
+@pytest.mark.parametrize(
+    "network, obstacle",
+    [
+        (Branching(), "data-dependent control flow"),
+        (Sharing(), "broadcast shape"),
+        (Different(), "two lanes do not come out stacked as they do one by one"),
+        (Attending(), r"vmap knows no rule for aten::_scaled_dot_product_flash_attention_for_cpu and would go"),
+    ],
+)
+def test_what_cannot_be_stacked_is_trained_lane_by_lane_and_told(network: nn.Module, obstacle: str) -> None:
+    tried = trial(network)
+    choice = choose(network, torch.device("cpu"), trial=tried)
+    assert (choice.name, choice.width) == ("plain", 1)
+    assert re.search(obstacle, choice.reason)
+    with pytest.raises(RecipeError, match=r"the engine 'stacked' cannot train this network: .*\nUse 'auto' or 'plain'"):
+        choose(network, torch.device("cpu"), trial=tried, engine="stacked")
+
+
+def test_a_trial_changes_nothing() -> None:
+    network = Net()
+    before, state = {name: value.clone() for name, value in values_of(network).items()}, torch.get_rng_state()
+    tried = trial(network)
+    tried.check()
+    tried.obstacle_to_stacking()
+    assert all(torch.equal(value, before[name]) for name, value in values_of(network).items())
+    assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "network, changes, message",
+    [
+        (Sharing(), {}, r"the network's buffer 'table' changes in training, but is not saved.*\nRegister it with pers"),
+        (
+            Net(),
+            {"inputs": torch.randn(2, 5)},
+            r"does not train on inputs of shape \(5,\) .*\n.*mat1 and mat2.*\nIs it",
+        ),
+        (
+            Net(),
+            {"targets": torch.tensor([0, 3])},
+            r"IndexError: Target 3 is out of bounds.\nFor two examples its outp",
+        ),
+        (
+            Net(),
+            {"task": TokenPrediction()},
+            r"its outputs are of shape \(2, 3\), which the task must fit \(TokenPredi",
+        ),
+    ],
+)
+def test_a_network_that_does_not_fit_its_examples_is_told(
+    network: nn.Module, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        trial(network, **changes).check()
