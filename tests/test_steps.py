@@ -61,6 +61,12 @@ CHANGED: dict[str, Any] = {
     "decay": "cosine",
     "final": 0.01,
     "length": 400,
+    "size": 64,
+    "corrupt": "skip",
+    "label_smoothing": 0.1,
+    "auxiliary": 0.4,
+    "accumulate": 2,
+    "at_once": True,
 }
 
 
@@ -82,7 +88,7 @@ def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         if dataclasses.is_dataclass(inner) and field.name not in CHANGED:
             for deeper, variant in variants(inner, place):
                 yield deeper, dataclasses.replace(value, **{field.name: variant})
-        elif not (field.name == "mask" and inner is None):
+        elif not (field.name == "mask" and inner is None) and field.metadata.get("is_in_key", True):
             yield place, dataclasses.replace(value, **{field.name: changed(field.name, inner)})
 
 
@@ -111,6 +117,11 @@ def test_every_field_that_a_step_may_differ_in_was_changed() -> None:
         "deterministic",
     ):
         assert place in places
+
+
+def test_where_data_lie_is_in_no_key() -> None:
+    elsewhere = dataclasses.replace(COURSE.examples, place="folder:/elsewhere")
+    assert dataclasses.replace(DENSE, course=dataclasses.replace(COURSE, examples=elsewhere)).key == DENSE.key
 
 
 def test_a_step_built_again_is_the_same_step() -> None:
