@@ -69,6 +69,12 @@ CHANGED: dict[str, Any] = {
     "include": ("embed.weight",),
     "attention": 0.3,
     "embedding": 0.3,
+    "size": 64,
+    "corrupt": "skip",
+    "label_smoothing": 0.1,
+    "auxiliary": 0.4,
+    "accumulate": 2,
+    "at_once": True,
 }
 
 
@@ -119,6 +125,11 @@ def test_every_field_that_a_step_may_differ_in_was_changed() -> None:
         "deterministic",
     ):
         assert place in places
+
+
+def test_where_data_lie_is_in_no_key() -> None:
+    elsewhere = dataclasses.replace(COURSE.examples, place="folder:/elsewhere")
+    assert dataclasses.replace(DENSE, course=dataclasses.replace(COURSE, examples=elsewhere)).key == DENSE.key
 
 
 def test_a_step_built_again_is_the_same_step() -> None:

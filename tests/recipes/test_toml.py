@@ -16,6 +16,7 @@ from winnow.recipes import from_toml, names, read, to_toml
 from winnow.timeline import Amount
 
 from .test_cifar import PAPERS as CIFAR
+from .test_imagenet import RECIPES as IMAGENET
 
 # LTH (arXiv 1803.03635), Figure 2, and §2 and §3 for the splits: network, data, learning rate, batch, iterations,
 # validation examples, and the rates of pruning for convolutions, linear layers and the output.
@@ -47,7 +48,7 @@ def test_a_bundled_recipe_has_the_papers_values(name: str) -> None:
 
 
 def test_the_bundled_recipes_are_these_and_digits_comes_first() -> None:
-    assert names() == ["digits", *sorted([*PAPER, *CIFAR])]
+    assert names() == ["digits", *sorted([*PAPER, *CIFAR, *IMAGENET])]
 
 
 def test_digits_is_five_replicates_of_at_least_fifteen_levels_with_the_reinit_control() -> None:
