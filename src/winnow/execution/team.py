@@ -7,6 +7,7 @@ the same iterations, each with its share of every batch, and exchange gradients 
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 from collections.abc import Generator
@@ -106,7 +107,14 @@ def _joined() -> Team:
     if not dist.is_initialized():
         with _together():
             dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
+        atexit.register(_part)
     return Team(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=_PATIENCE))
+
+
+def _part() -> None:
+    """Leave the group as the process ends; its threads would abort an interpreter that ends without."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 @contextmanager

@@ -1,0 +1,120 @@
+"""Several processes under torchrun train what one would, and go on after one of them was killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from winnow.store import codec
+
+WORDS = (
+    *("run", "digits", "--model.name", "lenet-16", "--train.length", "300it", "--rewind", "20it", "--levels", "1"),
+    *("--replicates", "1", "--optimizer.name", "sgd", "--optimizer.learning_rate", "0.05", "--progress", "plain"),
+)
+
+DRIVER = """
+import os, sys
+from pathlib import Path
+import winnow.report.figure
+import winnow.training.watch
+from winnow.cli import main
+
+Path(f"pid-{os.environ.get('RANK', '0')}").write_text(str(os.getpid()))
+winnow.training.watch.SAVE_EVERY = 0.05
+winnow.report.figure.draw = lambda results, folder: []
+raise SystemExit(main(sys.argv[1:]))
+"""
+
+
+def started(folder: Path, processes: int, *words: str) -> subprocess.Popen[str]:
+    """A run in a folder of its own, by so many processes; torchrun starts them again once if one dies."""
+    folder.mkdir()
+    (folder / "driver.py").write_text(DRIVER)
+    torchrun = (
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        str(processes),
+        "--max-restarts",
+        "1",
+    )
+    return subprocess.Popen(
+        [sys.executable, *(torchrun if processes > 1 else ()), "driver.py", *WORDS, *words, "--store", "store"],
+        cwd=folder,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def finished(process: subprocess.Popen[str]) -> str:
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    return said
+
+
+def manifests(folder: Path) -> dict[str, dict[str, dict[str, object]]]:
+    return {
+        path.parent.name: json.loads(path.read_text()) for path in (folder / "store").glob("results/*/*/manifest.json")
+    }
+
+
+def assert_alike(one: Path, other: Path) -> None:
+    """The same results under the same keys, with weights that are the same within rounding."""
+    keys = manifests(one).keys()
+    assert keys == manifests(other).keys() and keys
+    states = 0
+    for key in keys:
+        files = [folder / "store" / "results" / key[:2] / key / "state.safetensors" for folder in (one, other)]
+        if files[0].exists():
+            first, second = (codec.decode(file.read_bytes()).values() for file in files)
+            for name, value in first.items():
+                torch.testing.assert_close(value, second[name], rtol=1e-3, atol=1e-4)
+            states += 1
+    assert states >= 3  # rewind point, dense, ticket
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("alone") / "one"
+    finished(started(folder, 1))
+    return folder
+
+
+def test_two_processes_train_what_one_does_under_the_same_keys(alone: Path, tmp_path: Path) -> None:
+    said = finished(started(tmp_path / "two", 2))
+    assert said.count("Smallest matching ticket") == 1, said  # one process speaks
+    assert_alike(alone, tmp_path / "two")
+    made = [manifest["made"].get("processes") for manifest in manifests(tmp_path / "two").values()]
+    assert made.count(2) == 4  # rewind point, dense, ticket, reinitialized
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_killed_worker_is_started_again_and_the_run_ends_as_if_nothing_had_happened(
+    rank: int, alone: Path, tmp_path: Path
+) -> None:
+    process = started(tmp_path / "two", 2)
+    while not any((tmp_path / "two").glob("store/progress/*.progress")):
+        assert process.poll() is None, process.communicate()[0]
+        time.sleep(0.01)
+    os.kill(int((tmp_path / "two" / f"pid-{rank}").read_text()), signal.SIGKILL)
+    said = finished(process)
+    assert "another process of this run has ended" in said or rank == 0
+    assert_alike(alone, tmp_path / "two")
+
+
+def test_a_batch_that_cannot_be_shared_is_told_once(tmp_path: Path) -> None:
+    process = started(tmp_path / "two", 2, "--train.batch", "25")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode != 0
+    assert "winnow: train.batch is 25, which 2 processes cannot share evenly." in said
