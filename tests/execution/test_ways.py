@@ -181,9 +181,14 @@ def test_a_run_that_keeps_its_weights_is_done_when_it_is_done(tmp_path: Path, ho
     assert not planned(recipe, tmp_path).missing
     store = Store(tmp_path)
     kept = [store.manifest(ticket(imp(recipe), level)) for level in range(3)]
-    assert [each and each.kept for each in kept] == [Content.WEIGHTS] * 3
-    run(recipe.edited({"control": ["random"]}), tmp_path)  # the ticket's origin is needed in full again
-    assert not planned(recipe.edited({"control": ["random"]}), tmp_path).missing
+    assert [each and each.kept for each in kept] == [Content.FULL, Content.WEIGHTS, Content.WEIGHTS]
+    other = recipe.edited({"retrain.how": "fine-tuning" if how == "lr-rewinding" else "lr-rewinding"})
+    run(other, tmp_path)  # shares the dense network
+    assert spans.iterations - trained == 2 * (LENGTH - REWIND)
+    controlled = recipe.edited({"control": ["random"]})
+    run(controlled, tmp_path)  # for which the first level's end is needed in full again
+    assert spans.iterations - trained == (2 + 1 + 2) * (LENGTH - REWIND)
+    assert not planned(controlled, tmp_path).missing
 
 
 # Pruning earlier

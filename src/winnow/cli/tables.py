@@ -24,7 +24,7 @@ def levels_table(results: Results) -> Table:
         title_justify="left",
         box=None,
         pad_edge=False,
-        collapse_padding=True,  # the longest names and numbers fit into 80 columns
+        collapse_padding=any(len(level.control) > 10 for level in results.levels),  # so that it fits into 80 columns
     )
     table.add_column("control", no_wrap=True)
     for column in ("level", "density", "mean ± std %", "min-max %", "early stop", "n"):

@@ -52,8 +52,12 @@ class Experiment:
     """By replicate: the training state at iteration k that tickets restart from; W_0 where they do so from there."""
 
     def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
-        """The steps whose results are wanted and how much of each is kept: masks and rewind points always, in full."""
+        """The steps whose results are wanted and how much of each is kept: masks and rewind points always, in full.
+
+        So is the dense network's end where tickets go on from there.
+        """
         wanted: dict[Step, Content] = dict.fromkeys(self.rewind_points.values(), Content.FULL)
+        origins = {row.trained.origin for row in self.rows}
         deepest = max(row.level for row in self.rows)
         for row in self.rows:
             is_an_end = row.level in (0, deepest) and row.control == TICKET
@@ -62,6 +66,8 @@ class Experiment:
                 "weights": Content.WEIGHTS,
                 "last": Content.WEIGHTS if is_an_end else Content.METRICS,
             }[keep]
+            if row.level == 0 and row.trained in origins:  # fine-tuning and its kin restart from it, each anew
+                kept = Content.FULL
             wanted[row.trained] = max(kept, wanted.get(row.trained, kept))
             if row.mask is not None:  # wanted for itself: a result without its density says nothing
                 wanted.setdefault(row.mask, Content.METRICS)
