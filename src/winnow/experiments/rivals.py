@@ -42,10 +42,10 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
 
 
 def _named(name: str) -> Method:
-    for method in METHODS:
-        if method == name:
-            return method
-    raise UnknownName("rival", name, METHODS)
+    methods: dict[str, Method] = {method: method for method in METHODS}
+    if name not in methods:
+        raise UnknownName("rival", name, methods)
+    return methods[name]
 
 
 def _schedule(recipe: Recipe, method: Method, layers: dict[str, Layer], level: int) -> Dynamic:
