@@ -11,7 +11,7 @@ from typing import Literal
 
 import torch
 
-Role = Literal["init", "order", "augment", "mask", "noise", "split"]
+Role = Literal["init", "order", "augment", "dropout", "mask", "noise", "split"]
 """What a stream of random numbers is for. Each role's stream is independent of the others'."""
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -55,3 +56,16 @@ def test_asking_for_results_makes_no_store(winnow: Winnow, tmp_path: Path) -> No
     said = winnow("results", "--store", tmp_path / "nowhere")
     assert said.code == 1 and "holds no experiment. `winnow run` makes one." in said.err
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_experiment_that_cannot_be_followed_is_told_and_left_out(
+    winnow: Winnow, finished: Path, tmp_path: Path
+) -> None:
+    store = tmp_path / "copy"
+    shutil.copytree(finished, store)
+    (store / "experiments" / "a-broken.toml").write_text('name = "broken"\nlevles = 3\n')
+    said = winnow("results", "--store", store)
+    assert said.code == 0 and "digits" in said.out
+    assert "experiment a-broken cannot be followed, and is left out: a-broken.toml, field levles" in said.err
+    said = winnow("results", "--store", store, "--recipe", "other")
+    assert said.code == 1 and "holds no experiment of recipe 'other' that can be read" in said.err

@@ -42,6 +42,21 @@ def tiny_norm(shape: tuple[int, int, int], classes: int, hidden: int) -> nn.Modu
     )
 
 
+@register("tiny-drop")
+def tiny_drop(shape: tuple[int, int, int], classes: int, hidden: int) -> nn.Module:
+    """one hidden layer with dropout: `tiny-drop-8`."""
+    inputs = shape[0] * shape[1] * shape[2]
+    return nn.Sequential(
+        OrderedDict(
+            flatten=nn.Flatten(),
+            fc1=nn.Linear(inputs, hidden),
+            relu=nn.ReLU(),
+            drop=nn.Dropout(0.3),
+            output=nn.Linear(hidden, classes),
+        )
+    )
+
+
 LENGTH, REWIND, EVALUATE, PER_EPOCH = 24, 6, 8, 20
 
 RECIPE = read("digits").edited(

@@ -168,3 +168,14 @@ def test_deterministic_mode_is_on_within_alone(is_on: bool) -> None:
     with deterministic_mode(is_on):
         assert torch.are_deterministic_algorithms_enabled() == (is_on or before)
     assert torch.are_deterministic_algorithms_enabled() == before
+
+
+def test_dropout_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path: Path, spans: Spans) -> None:
+    recipe = RECIPE.edited({"replicates": 1, "levels": 1, "model.name": "tiny-drop-8"})
+    run(recipe, tmp_path / "left alone")
+    spans.interrupt_at = lambda state: state.iteration == 11
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path / "store")
+    spans.interrupt_at = lambda state: False
+    run(recipe, tmp_path / "store")
+    assert_same_results(recipe, tmp_path / "store", tmp_path / "left alone")

@@ -16,11 +16,13 @@ from winnow.training import (
     Batches,
     Compiled,
     Graphed,
+    LaneRandomness,
     Perceptron,
     Plain,
     Stacked,
     State,
     choose,
+    draws,
     exempt,
     optimizer,
     slot_names,
@@ -39,6 +41,33 @@ def normed(shape, classes):
         nn.BatchNorm2d(6),
         nn.ReLU(),
         nn.Flatten(),
+        nn.Linear(width, classes),
+    )
+
+
+@register("dropped-for-engines")
+def dropped(shape, classes):
+    """convolutional, with dropout of channels and of units, and attention that drops weights."""
+
+    class Attending(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Linear(6, 6)
+
+        def forward(self, images):
+            tokens = self.mix(images.flatten(2).mT)  # (batch, pixels, 6)
+            return nn.functional.scaled_dot_product_attention(
+                tokens, tokens, tokens, dropout_p=0.2 if self.training else 0.0
+            )
+
+    width = 6 * shape[1] * shape[2]
+    return nn.Sequential(
+        nn.Conv2d(shape[0], 6, 3, padding=1),
+        nn.ReLU(),
+        nn.Dropout2d(0.2),
+        Attending(),
+        nn.Flatten(),
+        nn.Dropout(0.5),
         nn.Linear(width, classes),
     )
 
@@ -125,7 +154,11 @@ def trained(engine, name, shape, states, course, *, replicates, iterations=50, a
     batches = InDouble(Batches(examples(shape), noises, 16, augment))
     masks = drawn_masks(state, density) if density < 1 else {}
     module = build(name, shape, CLASSES)
-    made = Perceptron(module, masks) if engine is Perceptron else engine(module)
+    randomness = LaneRandomness(noises, torch.device("cpu")) if draws(module, torch.zeros(2, *shape)) else None
+    if engine is Perceptron:
+        made = Perceptron(module, masks)
+    else:
+        made = engine(module, randomness=randomness) if randomness else engine(module)
     state, masks = made.enter(state, masks)
     train_(
         state,
@@ -156,6 +189,7 @@ def assert_close(left: State, right: State, *, atol: float = 1e-9) -> None:
         ("normed-for-engines", (2, 5, 5)),
         ("resnet-8-4", (3, 8, 8)),
         ("vgg-11-2", (3, 16, 16)),
+        ("dropped-for-engines", (2, 5, 5)),
     ],
 )
 def test_stacked_lanes_equal_plain_ones_over_fifty_steps(name, shape, course):
@@ -213,6 +247,59 @@ def test_a_lanes_result_does_not_depend_on_its_companions(engine):
     first = trained(engine, name, shape, [*wanted, *others], course, replicates=[7, 1, 2], density=1.0)
     second = trained(engine, name, shape, [others[1], *wanted], course, replicates=[4, 7], density=1.0)
     assert_close(first.lane(0), second.lane(1))
+
+
+@pytest.mark.parametrize("engine", [Plain, Stacked])
+def test_a_lane_drops_the_same_whatever_its_companions_drop(engine):
+    course, name, shape = OPTIMIZERS["momentum"], "dropped-for-engines", (2, 5, 5)
+    wanted = starting_states(name, shape, 1, course, first=7)
+    others = starting_states(name, shape, 2, course, first=20)
+    first = trained(engine, name, shape, [*wanted, *others], course, replicates=[7, 1, 2], density=1.0)
+    second = trained(engine, name, shape, [others[1], *wanted], course, replicates=[4, 7], density=1.0)
+    assert_close(first.lane(0), second.lane(1))
+
+
+@pytest.mark.parametrize("engine", [Plain, Stacked])
+def test_dropout_differs_from_lane_to_lane_and_from_iteration_to_iteration(engine):
+    name, shape = "dropped-for-engines", (2, 5, 5)
+    states = starting_states(name, shape, 1, OPTIMIZERS["adam"]) * 2
+    state, data = State.stacked(states, torch.device("cpu")), examples(shape)
+    randomness = LaneRandomness([Noise(seed=0, replicate=n) for n in range(2)], torch.device("cpu"))
+    made = engine(build(name, shape, CLASSES), randomness=randomness)
+    index = torch.arange(16).repeat(2, 1)
+    batch = data.images_at(index), data.labels_at(index)
+    before = torch.get_rng_state()
+    first, _ = made.gradients(state, *batch)
+    assert first[0] != first[1]
+    state.iteration = 1
+    second, _ = made.gradients(state, *batch)
+    assert not (first == second).any()
+    assert torch.equal(before, torch.get_rng_state())  # the global generator is left alone
+    assert torch.equal(made.evaluate(state, *data_of(data))[0][0], made.evaluate(state, *data_of(data))[0][1])
+
+
+def data_of(data: Resident) -> tuple[Tensor, Tensor]:
+    index = torch.arange(len(data))
+    return data.images_at(index), data.labels_at(index)
+
+
+@pytest.mark.parametrize("engine", [Plain, Stacked])
+def test_a_draw_that_cannot_be_told_apart_by_lane_is_refused(engine):
+    class Shuffling(nn.Module):
+        def forward(self, images):
+            return images.flatten(1)[:, torch.randperm(CLASSES)]
+
+    randomness = LaneRandomness([Noise(seed=0, replicate=0)], torch.device("cpu"))
+    made = engine(nn.Sequential(nn.Linear(5, 5), Shuffling()), randomness=randomness)
+    state = State(0, 0, {"0.weight": torch.ones(1, 5, 5), "0.bias": torch.ones(1, 5)}, {})
+    with pytest.raises(RecipeError, match=r"the network draws by aten.randperm.*cannot give every lane a stream"):
+        made.gradients(state, torch.ones(1, 4, 5), torch.zeros(1, 4).long())
+
+
+@pytest.mark.parametrize("engine", ["compiled", "graphed"])
+def test_engines_that_record_the_network_refuse_one_with_dropout(engine):
+    with pytest.raises(RecipeError, match=f"the engine '{engine}' records the network once, and this one draws"):
+        choose(build("lenet-8", (1, 8, 8), 10), torch.device("cpu"), engine=engine, draws=True)
 
 
 @pytest.mark.parametrize("engine", [Plain, Stacked])
@@ -346,6 +433,13 @@ def test_an_engine_that_cannot_train_the_network_is_refused():
         choose(build("conv-2", (1, 28, 28), 10), torch.device("cpu"), engine="perceptron")
 
 
+@pytest.mark.parametrize(("free", "width"), [(40 << 30, 32), (100 << 20, 9), (1 << 20, 1)])
+def test_on_a_gpu_lanes_take_half_of_the_free_memory_at_most(monkeypatch, free, width):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 80 << 30))
+    choice = choose(build("lenet-300-100", (1, 28, 28), 10), torch.device("cuda"))
+    assert (choice.name, choice.width) == ("stacked", width)
+
+
 @pytest.mark.parametrize(
     ("name", "options", "chosen"),
     [
@@ -360,7 +454,6 @@ def test_an_engine_that_cannot_train_the_network_is_refused():
         ("conv-2", {"engine": "stacked", "width": 4}, ("stacked", 4)),
     ],
 )
-def test_the_engine_is_chosen_by_the_network_unless_asked_for(monkeypatch, name, options, chosen):
-    monkeypatch.setattr("winnow.training.choice.cache_bytes", lambda: 48 << 20)
+def test_the_engine_is_chosen_by_the_network_unless_asked_for(name, options, chosen):
     choice = choose(build(name, (1, 28, 28), 10), torch.device("cpu"), **options)
     assert (choice.name, choice.width) == chosen

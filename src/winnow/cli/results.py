@@ -7,13 +7,18 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 from rich.console import Console
 
+from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
 from winnow.errors import RecipeError, StoreError
+
+if TYPE_CHECKING:
+    from winnow.results import Results
+    from winnow.store import Store
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,18 +48,12 @@ def main(words: Sequence[str]) -> int:
     if options.format == "parquet" and options.out is None:
         raise RecipeError("Parquet is not for a terminal: name a file with --out results.parquet.")
     from winnow.cli.tables import levels_table, verdict
-    from winnow.experiments import imp
-    from winnow.results import collect, to_csv, to_json, write_parquet
+    from winnow.results import to_csv, to_json, write_parquet
     from winnow.store import Store
-    from winnow.store.experiments import identity, recorded
     from winnow.store.files import write_file
 
     store = Store(options.store, make=False)
-    recipes = [recipe for recipe in recorded(store) if options.recipe in (None, recipe.name)]
-    if not recipes:
-        which = f" of recipe '{options.recipe}'" if options.recipe else ""
-        raise StoreError(f"the store {store.root} holds no experiment{which}. `winnow run` makes one.")
-    found = [collect(imp(recipe), store, identity=identity(recipe)) for recipe in recipes]
+    found = _collected(options, store)
     if options.format == "table":
         text = io.StringIO()
         console = Console(highlight=False, file=None if options.out is None else text)
@@ -73,3 +72,28 @@ def main(words: Sequence[str]) -> int:
     else:
         write_file(options.out, text.encode(), option="--out FILE")
     return 0
+
+
+def _collected(options: Options, store: Store) -> list[Results]:
+    """The results of every recorded experiment asked for. One whose recipe cannot be followed is told, and left out."""
+    from winnow.experiments import imp
+    from winnow.recipes import read
+    from winnow.results import collect
+    from winnow.store.experiments import identity, recipe_files
+
+    found: list[Results] = []
+    problems: list[str] = []
+    for path in recipe_files(store):
+        try:
+            recipe = read(path)
+            if options.recipe in (None, recipe.name):
+                found.append(collect(imp(recipe), store, identity=identity(recipe)))
+        except RecipeError as problem:
+            problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
+    for problem in problems:
+        say(problem)
+    if not found:
+        which = f" of recipe '{options.recipe}'" if options.recipe else ""
+        readable = " that can be read" if problems else ""
+        raise StoreError(f"the store {store.root} holds no experiment{which}{readable}. `winnow run` makes one.")
+    return found

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from rich.filesize import decimal
@@ -15,19 +14,15 @@ from winnow.experiments import imp
 from winnow.recipes import read
 from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
-from winnow.store.experiments import identity
+from winnow.store.experiments import identity, recipe_files
 from winnow.store.maintenance import Garbage
-
-
-def _recipe_files(store: Store) -> list[Path]:
-    return sorted((store.root / "experiments").glob("*.toml"))
 
 
 def experiments_table(store: Store) -> tuple[Table, list[str]]:
     """One line for each experiment, with how many of its trainings are stored; and those that cannot be read."""
     problems: list[str] = []
     table = _table("experiment", "levels", "replicates", "controls", "stored", "failed", left=(0, 3))
-    for path in _recipe_files(store):
+    for path in recipe_files(store):
         try:
             recipe = read(path)
             trainings = list(dict.fromkeys(row.trained for row in imp(recipe).rows))
@@ -143,7 +138,7 @@ def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
     keys: set[str] = set()
     unfinished: set[str] = set()
     problems: list[str] = []
-    for path in _recipe_files(store):
+    for path in recipe_files(store):
         try:
             steps = imp(read(path)).steps()
         except WinnowError as problem:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from winnow import data
-from winnow.course import Examples
+from winnow.course import Examples, Network
 from winnow.data import Resident
 from winnow.seeds import generator
 
@@ -48,6 +48,11 @@ def splits(examples: Examples, device: torch.device) -> Splits:
         validation=taken(parts.validation),
         test=resident(_tensor(arrays.test_images), _tensor(arrays.test_labels)),
     )
+
+
+def trial_inputs(network: Network) -> Tensor:
+    """Two examples of the shape that a network takes, all zero, to try it on."""
+    return torch.zeros(2, *network.shape)
 
 
 def _tensor(array: np.ndarray[tuple[int, ...], np.dtype[np.uint8] | np.dtype[np.int64]]) -> Tensor:

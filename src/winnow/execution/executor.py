@@ -11,6 +11,7 @@ import torch
 from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.environment import Interruption, deterministic_mode
+from winnow.execution.examples import trial_inputs
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.profile import Profile
@@ -23,7 +24,7 @@ from winnow.pruning.scores import named_score
 from winnow.seeds import generator
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import Choice, EngineName, choose
+from winnow.training import Choice, EngineName, choose, draws
 
 _PARTS = {
     "init": "store",
@@ -199,6 +200,7 @@ class Executor:
                 deterministic=step.deterministic,
                 clips=step.course.updates.clip is not None,
                 rewires=step.dynamic is not None,
+                draws=draws(module, trial_inputs(network)),
                 engine=self.engine,
                 width=self.width,
             )

@@ -11,12 +11,24 @@ import torch
 
 from winnow.course import Noise
 from winnow.data import Resident, entry
+from winnow.execution.examples import trial_inputs
 from winnow.models import build, initialize
 from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.maintenance import manifests
 from winnow.store.manifest import hardware
-from winnow.training import Batches, State, choose, evaluated, exempt, learning_rate, optimizer, train_
+from winnow.training import (
+    Batches,
+    LaneRandomness,
+    State,
+    choose,
+    draws,
+    evaluated,
+    exempt,
+    learning_rate,
+    optimizer,
+    train_,
+)
 from winnow.training.choice import EngineName
 
 _ENOUGH = 0.6
@@ -61,9 +73,11 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
     network = build(course.network.name, course.network.shape, course.network.classes)
+    has_draws = draws(network, trial_inputs(course.network))
     choice = choose(
         network,
         device,
+        draws=has_draws,
         precision=course.precision,
         deterministic=step.deterministic,
         engine=name,
@@ -71,7 +85,9 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
         rewires=step.dynamic is not None,
     )
     lanes = max(1, min(lanes, choice.width))
-    engine = choice.build(network, lanes, {}, course.precision)
+    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
+    randomness = LaneRandomness(noises, device) if has_draws else None
+    engine = choice.build(network, lanes, {}, course.precision, randomness=randomness)
     names = [name for name, _ in network.named_parameters()]
     updates = optimizer(course.updates, exempt(course.updates, network, names))
 
@@ -88,7 +104,6 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
         scale=255,
         device=device,
     )
-    noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
     batches = Batches(examples, noises, course.batch, course.examples.augment)
 
     def train() -> None:

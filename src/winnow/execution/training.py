@@ -13,7 +13,7 @@ from torch import Tensor
 from winnow.course import Course
 from winnow.errors import WinnowError
 from winnow.execution import progress
-from winnow.execution.examples import splits
+from winnow.execution.examples import splits, trial_inputs
 from winnow.execution.lanes import Lane
 from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter
@@ -26,9 +26,11 @@ from winnow.training import (
     Batches,
     Choice,
     Curve,
+    LaneRandomness,
     Rewiring,
     State,
     begun,
+    draws,
     evaluated,
     exempt,
     learning_rate,
@@ -134,11 +136,14 @@ class _Batch:
         masks = state.masks or _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
         network = self.course.network
         module = build(network.name, network.shape, network.classes)
-        self.engine = self.trainer.choice.build(module, state.lanes, masks, self.course.precision)
+        noises = [lane.lane.last.noise for lane in self.started]
+        randomness = LaneRandomness(noises, state.device) if draws(module, trial_inputs(network)) else None
+        self.engine = self.trainer.choice.build(
+            module, state.lanes, masks, self.course.precision, randomness=randomness
+        )
         updates = self.course.updates
         state, masks = self.engine.enter(state, masks)
         update = optimizer(updates, exempt(updates, module, state.parameters))
-        noises = [lane.lane.last.noise for lane in self.started]
         schedules = [step.dynamic for step in self._steps() if step.dynamic]
         rewiring = Rewiring(schedules, noises) if schedules else None
         batches = Batches(self.examples.train, noises, self.course.batch, self.course.examples.augment)

@@ -24,7 +24,7 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
     """
     if not recipe.rival:
         return []
-    methods = [_named(name) for name in dict.fromkeys(recipe.rival)]
+    methods: list[Method] = [_named(name) for name in dict.fromkeys(recipe.rival)]
     network = dense[0].course.network
     module = build(network.name, network.shape, network.classes)
     layers = prunable_layers(module, recipe.prune.rate, recipe.prune.exclude)

@@ -61,9 +61,14 @@ def record(store: Store, recipe: Recipe) -> None:
             write_file(path, to_toml(both).encode())
 
 
+def recipe_files(store: Store) -> list[Path]:
+    """Where the recipes that were run in a store are recorded, in the order of their names."""
+    return sorted((store.root / "experiments").glob("*.toml"))
+
+
 def recorded(store: Store) -> Iterator[Recipe]:
     """The recipes that were run in a store, in the order of their names."""
-    for path in sorted((store.root / "experiments").glob("*.toml")):
+    for path in recipe_files(store):
         yield from_toml(path.read_text("utf-8"), source=path.name)
 
 

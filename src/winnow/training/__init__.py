@@ -9,18 +9,22 @@ from winnow.training.loop import Observer, train_
 from winnow.training.metrics import Curve, evaluated
 from winnow.training.optimizers import optimizer, slot_names
 from winnow.training.perceptron import Perceptron
+from winnow.training.randomness import LaneRandomness, draws
 from winnow.training.rewiring import Rewiring, begun
 from winnow.training.schedule import learning_rate
 from winnow.training.state import State
+from winnow.training.tasks import Classification, Task
 
 __all__ = [
     "Batches",
     "Choice",
+    "Classification",
     "Compiled",
     "Curve",
     "Engine",
     "EngineName",
     "Graphed",
+    "LaneRandomness",
     "Observer",
     "Perceptron",
     "Plain",
@@ -28,8 +32,10 @@ __all__ = [
     "Stacked",
     "State",
     "Stream",
+    "Task",
     "begun",
     "choose",
+    "draws",
     "evaluated",
     "exempt",
     "learning_rate",

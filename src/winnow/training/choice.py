@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -15,6 +14,8 @@ from winnow.errors import RecipeError
 from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stacked
 from winnow.training.perceptron import Perceptron, linear_layers
+from winnow.training.randomness import LaneRandomness
+from winnow.training.tasks import Classification, Task
 
 _log = logging.getLogger(__name__)
 
@@ -32,16 +33,26 @@ class Choice:
     width: int
     reason: str
 
-    def build(self, network: nn.Module, lanes: int, masks: Mapping[str, Tensor], precision: Precision = None) -> Engine:
+    def build(
+        self,
+        network: nn.Module,
+        lanes: int,
+        masks: Mapping[str, Tensor],
+        precision: Precision = None,
+        task: Task | None = None,
+        randomness: LaneRandomness | None = None,
+    ) -> Engine:
         """The engine, for a batch of so many lanes of that network under masks (lanes, *shape).
 
-        A single lane has nothing to be stacked with.
+        A single lane has nothing to be stacked with. `task` is classification where it is left out; `randomness` is
+        what a network draws from that draws while it trains.
         """
         if self.name == "perceptron":
             return Perceptron(network, masks)
-        if self.name == "stacked" and lanes == 1:
-            return Plain(network, precision)
-        return _ENGINES[self.name](network, precision)
+        if self.name in ("compiled", "graphed"):
+            return _RECORDING[self.name](network, precision, task)
+        is_alone = self.name == "plain" or lanes == 1
+        return (Plain if is_alone else Stacked)(network, precision, task, randomness)
 
 
 def choose(
@@ -52,14 +63,17 @@ def choose(
     deterministic: bool = False,
     clips: bool = False,
     rewires: bool = False,
+    draws: bool = False,
+    task: Task | None = None,
     engine: EngineName = "auto",
     width: int | None = None,
 ) -> Choice:
     """The engine that trains lanes of a network fastest, as far as benchmarks/ have shown; or the one asked for.
 
     Under vmap a convolution of lanes becomes a grouped convolution, which is slower than the lanes one by one.
-    `clips` is whether the lanes' gradients are clipped, which needs each lane's own; `rewires`,
-    whether their masks change, which needs the gradients of weights that are not there.
+    `clips` is whether the lanes' gradients are clipped, which needs each lane's own; `draws`, whether the network draws
+    random numbers while it trains; `task`, what its outputs are held against: classification where it is left out;
+    `rewires`, whether their masks change, which needs the gradients of weights that are not there.
     Raises RecipeError for an engine that cannot train the network.
     """
     if width is not None and width < 1:
@@ -72,7 +86,12 @@ def choose(
         _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
     if deterministic:
         return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
-    obstacle = _obstacle_to_perceptron(network, precision, clips, rewires)
+    if draws and engine in ("compiled", "graphed"):
+        raise RecipeError(
+            f"the engine '{engine}' records the network once, and this one draws random numbers (dropout) at every "
+            f"iteration, from a stream for each lane.\nUse 'auto', 'plain' or 'stacked'."
+        )
+    obstacle = _obstacle_to_perceptron(network, precision, clips, task, rewires)
     if engine == "perceptron" and obstacle:
         raise RecipeError(f"the engine 'perceptron' cannot train this network: {obstacle}. Use 'auto'.")
     if engine == "auto" and any(isinstance(module, CONVOLUTIONS) for module in network.modules()):
@@ -82,39 +101,43 @@ def choose(
     if engine == "graphed" and device.type != "cuda":
         raise RecipeError(f"the engine 'graphed' records CUDA graphs, and this run is on '{device}'. Use 'auto'.")
     weights = sum(parameter.numel() for parameter in network.parameters())
-    fitting = width or max(
-        1, min(_MOST_LANES, cache_bytes() // (16 * weights))
-    )  # value, gradient, two buffers: float32
+    lane_bytes = 20 * weights  # value, gradient, mask, two buffers: float32
+    fitting = width or max(1, min(_MOST_LANES, lanes_bytes(device) // lane_bytes))
     if engine == "auto" and obstacle is None and device.type == "cpu":
         return Choice("perceptron", fitting, f"fully connected, up to {fitting} lanes in one product of each layer")
     reason = f"up to {fitting} lanes in one batched computation" if engine == "auto" else "asked for"
     return Choice("stacked" if engine == "auto" else engine, fitting, reason)
 
 
-_ENGINES = {"plain": Plain, "stacked": Stacked, "compiled": Compiled, "graphed": Graphed}
+_RECORDING = {"compiled": Compiled, "graphed": Graphed}
 
 _MOST_LANES = 32
 
-_LANE_BYTES = 48 << 20
-"""What the states of lanes may take together where nothing else is known: about a CPU's last-level cache."""
+_CACHE = 60 << 20
+"""What the states of lanes may take together on a CPU: about a last-level cache, beyond which the optimizer waits."""
+
+_MARGIN = 0.5
+"""The part of a GPU's free memory that states may take: what passes from layer to layer needs the rest."""
 
 
-def cache_bytes() -> int:
-    """What fits into the last-level cache: beyond it, the optimizer waits for memory. At most `_LANE_BYTES`."""
-    try:
-        known = os.sysconf("SC_LEVEL3_CACHE_SIZE")  # Linux alone tells
-    except (AttributeError, ValueError, OSError):
-        known = 0
-    return min(known, _LANE_BYTES) if known > 0 else _LANE_BYTES
+def lanes_bytes(device: torch.device) -> int:
+    """What the states of all lanes of a batch may take together."""
+    if device.type == "cuda":
+        return int(_MARGIN * torch.cuda.mem_get_info(device)[0])
+    return _CACHE
 
 
-def _obstacle_to_perceptron(network: nn.Module, precision: Precision, clips: bool, rewires: bool) -> str | None:
+def _obstacle_to_perceptron(
+    network: nn.Module, precision: Precision, clips: bool, task: Task | None, rewires: bool
+) -> str | None:
     if linear_layers(network) is None:
         return "it is not a sequence of linear layers with ReLU between them"
     if precision is not None:
         return f"it computes in float32 alone, not in {precision}"
     if rewires:
         return "it fixes the pattern of remaining weights when it starts, and here the mask changes"
+    if task not in (None, Classification()):
+        return "its gradients are of cross-entropy alone"
     if clips:
         return "it keeps the sparse layers of all lanes in one vector, and optimizer.clip is of each lane's gradient"
     return None

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from winnow.training.engines import Plain, Precision, side_by_side
 from winnow.training.state import State
+from winnow.training.tasks import Task
 
 
 class Compiled(Plain):
@@ -19,8 +20,8 @@ class Compiled(Plain):
     Needs a C++ compiler on a CPU. The first iteration, and the first evaluation, take as long as compiling does.
     """
 
-    def __init__(self, network: nn.Module, precision: Precision = None) -> None:
-        super().__init__(network, precision)
+    def __init__(self, network: nn.Module, precision: Precision = None, task: Task | None = None) -> None:
+        super().__init__(network, precision, task)
         self._compiled: Any = torch.compile(functional_call, dynamic=False)
 
     def _call(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
@@ -35,8 +36,8 @@ class Graphed(Plain):
     trained in place anyway, and the batch is copied into place.
     """
 
-    def __init__(self, network: nn.Module, precision: Precision = None) -> None:
-        super().__init__(network, precision)
+    def __init__(self, network: nn.Module, precision: Precision = None, task: Task | None = None) -> None:
+        super().__init__(network, precision, task)
         self._graph: torch.cuda.CUDAGraph | None = None
         self._captured: tuple[int, ...] = ()
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.utils._pytree import tree_map_only
 
 from winnow.training.laned import LanedLinear
+from winnow.training.randomness import LaneRandomness
 from winnow.training.state import State
+from winnow.training.tasks import Classification, Task
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -39,7 +41,7 @@ class Engine(Protocol):
         ...
 
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """The summed loss and the number of correct predictions of each lane, (lanes,) both, in evaluation mode.
+        """The summed loss and the summed score of each lane, (lanes,) both, in evaluation mode.
 
         `images` are (examples, ...) and `labels` (examples,): every lane sees the same.
         """
@@ -61,9 +63,17 @@ class Whole:
 class Plain(Whole):
     """One lane after the other, eagerly: the reference that other engines are checked against."""
 
-    def __init__(self, network: nn.Module, precision: Precision = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        precision: Precision = None,
+        task: Task | None = None,
+        randomness: LaneRandomness | None = None,
+    ) -> None:
         self.network = network
         self.precision: Precision = precision
+        self.task: Task = task or Classification()
+        self.randomness = randomness
         self.has_convolutions = any(isinstance(module, CONVOLUTIONS) for module in network.modules())
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -75,8 +85,9 @@ class Plain(Whole):
     def _lane(self, state: State, lane: int, images: Tensor, labels: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """One lane's mean loss, and the gradient of each of its parameters."""
         parameters = {name: p[lane].detach().requires_grad_() for name, p in state.parameters.items()}
-        logits = self._forward(parameters, state, lane, images)  # (batch, classes)
-        loss = F.cross_entropy(logits, labels)
+        with self.randomness.at(state.iteration, lane) if self.randomness else nullcontext():
+            outputs = self._forward(parameters, state, lane, images)  # (batch, ...)
+        loss = self.task.each(outputs, labels).mean()
         return loss.detach(), torch.autograd.grad(loss, list(parameters.values()))
 
     @torch.no_grad()
@@ -84,42 +95,49 @@ class Plain(Whole):
         """See Engine."""
         self.network.eval()
         losses: list[Tensor] = []
-        correct: list[Tensor] = []
+        scores: list[Tensor] = []
         for lane in range(state.lanes):
-            logits = self._forward({name: p[lane] for name, p in state.parameters.items()}, state, lane, images)
-            losses.append(F.cross_entropy(logits, labels, reduction="sum"))
-            correct.append((logits.argmax(1) == labels).sum())
-        return torch.stack(losses), torch.stack(correct)
+            outputs = self._forward({name: p[lane] for name, p in state.parameters.items()}, state, lane, images)
+            losses.append(self.task.losses(outputs, labels).sum())
+            scores.append(self.task.scores(outputs, labels).sum())
+        return torch.stack(losses), torch.stack(scores)
 
-    def _forward(self, parameters: dict[str, Tensor], state: State, lane: int, images: Tensor) -> Tensor:
+    def _forward(self, parameters: dict[str, Tensor], state: State, lane: int, images: Tensor) -> Any:
         buffers = {name: buffer[lane] for name, buffer in state.buffers.items()}
         if self.has_convolutions and images.ndim == 4:
             images = images.contiguous(memory_format=torch.channels_last)
         with computing_in(self.precision, images.device):
-            return _at_least_float32(self._call(parameters | buffers, images))
+            return at_least_float32(self._call(parameters | buffers, images))
 
-    def _call(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
+    def _call(self, values: dict[str, Tensor], images: Tensor) -> Any:
         return functional_call(self.network, values, (images,))
 
 
 class Stacked(Whole):
     """All lanes in one batched computation: each layer is one product over (lanes, ...)."""
 
-    def __init__(self, network: nn.Module, precision: Precision = None) -> None:
+    def __init__(
+        self,
+        network: nn.Module,
+        precision: Precision = None,
+        task: Task | None = None,
+        randomness: LaneRandomness | None = None,
+    ) -> None:
         self.network = network
         self.precision: Precision = precision
-        self._own_images = vmap(self._forward, in_dims=(0, 0))
+        self.task: Task = task or Classification()
+        self.randomness = randomness
+        self._own_images = vmap(self._forward, in_dims=(0, 0), randomness="different" if randomness else "error")
         self._shared_images = vmap(self._forward, in_dims=(0, None))
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
         self.network.train()
         parameters = {name: p.detach().requires_grad_() for name, p in state.parameters.items()}
-        with LanedLinear(), computing_in(self.precision, images.device):
-            logits = _at_least_float32(self._own_images(parameters | state.buffers, images))
-            # (lanes, batch, classes)
-        losses = F.cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="none")
-        losses = losses.view(labels.shape).mean(1)  # (lanes,)
+        streams = self.randomness.at(state.iteration) if self.randomness else nullcontext()
+        with streams, LanedLinear(), computing_in(self.precision, images.device):
+            outputs = at_least_float32(self._own_images(parameters | state.buffers, images))  # (lanes, batch, ...)
+        losses = self.task.each(_together(outputs), labels.flatten(0, 1)).view(labels.shape[:2]).mean(1)  # (lanes,)
         # Lanes share nothing, so the gradient of the sum is each lane's own.
         return losses.detach(), list(torch.autograd.grad(losses.sum(), list(parameters.values())))
 
@@ -128,14 +146,19 @@ class Stacked(Whole):
         """See Engine."""
         self.network.eval()
         with computing_in(self.precision, images.device):
-            logits = _at_least_float32(self._shared_images(state.parameters | state.buffers, images))
-            # (lanes, examples, classes)
-        targets = labels.expand(state.lanes, -1)
-        losses = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="none").view(targets.shape)
-        return losses.sum(1), (logits.argmax(2) == labels).sum(1)
+            outputs = at_least_float32(self._shared_images(state.parameters | state.buffers, images))
+            # (lanes, examples, ...)
+        outputs, targets = _together(outputs), labels.expand(state.lanes, *labels.shape).flatten(0, 1)
+        losses, scores = (measure(outputs, targets) for measure in (self.task.losses, self.task.scores))
+        return losses.view(state.lanes, -1).sum(1), scores.view(state.lanes, -1).sum(1)
 
-    def _forward(self, values: dict[str, Tensor], images: Tensor) -> Tensor:
+    def _forward(self, values: dict[str, Tensor], images: Tensor) -> Any:
         return functional_call(self.network, values, (images,))
+
+
+def _together(outputs: Any) -> Any:
+    """Outputs of several lanes, (lanes, batch, ...), as those of one batch, (lanes * batch, ...)."""
+    return tree_map_only(Tensor, lambda output: output.flatten(0, 1), outputs)
 
 
 def side_by_side(by_lane: Sequence[tuple[Tensor, tuple[Tensor, ...]]]) -> tuple[Tensor, list[Tensor]]:
@@ -147,8 +170,9 @@ def side_by_side(by_lane: Sequence[tuple[Tensor, tuple[Tensor, ...]]]) -> tuple[
     return torch.stack(losses), [torch.stack(each) for each in zip(*gradients, strict=True)]
 
 
-def _at_least_float32(logits: Tensor) -> Tensor:
-    return logits.float() if logits.dtype == torch.bfloat16 else logits
+def at_least_float32(outputs: Any) -> Any:
+    """A network's outputs, a tensor or several, with bfloat16 made float32: losses are taken in that."""
+    return tree_map_only(Tensor, lambda each: each.float() if each.dtype == torch.bfloat16 else each, outputs)
 
 
 def computing_in(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

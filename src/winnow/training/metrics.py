@@ -86,20 +86,20 @@ def evaluated(engine: Engine, state: State, splits: Mapping[str, Evaluable]) -> 
     """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane."""
     lanes: list[dict[str, float]] = []
     for name, split in splits.items():
-        loss, correct = _sums(engine, state, split)
+        loss, scores = _sums(engine, state, split)
         lanes = lanes or [{} for _ in range(len(loss))]
-        for row, lane_loss, lane_correct in zip(lanes, loss.cpu(), correct.cpu(), strict=True):
+        for row, lane_loss, lane_score in zip(lanes, loss.cpu(), scores.cpu(), strict=True):
             row[f"{name}_loss"] = float(lane_loss) / len(split)
-            row[f"{name}_accuracy"] = int(lane_correct) / len(split)
+            row[f"{name}_accuracy"] = float(lane_score) / len(split)
     return lanes
 
 
 def _sums(engine: Engine, state: State, split: Evaluable) -> tuple[Tensor, Tensor]:
-    """Each lane's summed loss, in float64, and correct predictions: (lanes,) both."""
+    """Each lane's summed loss and summed score, in float64: (lanes,) both."""
     losses: list[Tensor] = []
-    correct: list[Tensor] = []
+    scores: list[Tensor] = []
     for images, labels in split.chunks(_CHUNK):
-        loss, right = engine.evaluate(state, images, labels)
+        loss, score = engine.evaluate(state, images, labels)
         losses.append(loss.double())
-        correct.append(right)
-    return torch.stack(losses).sum(0), torch.stack(correct).sum(0)
+        scores.append(score.double())
+    return torch.stack(losses).sum(0), torch.stack(scores).sum(0)

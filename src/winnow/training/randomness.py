@@ -1,0 +1,135 @@
+"""What a network draws while it trains, dropout above all: each lane from a stream of its own.
+
+PyTorch's dropout draws from one global generator, so a lane's draws would depend on its companions, and on what was
+drawn before an interruption. Within `LaneRandomness` every random operation draws from generators made of (seed,
+replicate, "dropout", sample, iteration) instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Generator, Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from winnow.course import Noise
+from winnow.errors import RecipeError
+from winnow.seeds import derive
+
+_aten = torch.ops.aten
+
+
+class LaneRandomness(TorchDispatchMode):
+    """Within, random operations draw for every lane from the lane's own generator.
+
+    Under vmap an operation sees all lanes at once, (lanes, ...), and each lane's part is drawn apart; `only` says that
+    the computation within is of a single lane instead. A lane thus draws the same alone and among others.
+    """
+
+    def __init__(self, noises: Sequence[Noise], device: torch.device) -> None:
+        super().__init__()
+        self._noises, self._device = noises, device
+        self._iteration = -1
+        self._generators: list[Generator] = []
+        self._lane: int | None = None
+
+    def at(self, iteration: int, only: int | None = None) -> LaneRandomness:
+        """The streams of an iteration, of all lanes or of one. Asked for again at the same iteration, they go on."""
+        if iteration != self._iteration:
+            self._iteration = iteration
+            self._generators = [self._generator(noise, iteration) for noise in self._noises]
+        self._lane = only
+        return self
+
+    def _generator(self, noise: Noise, iteration: int) -> Generator:
+        seed = derive(noise.seed, noise.replicate, "dropout", noise.sample, iteration)
+        return Generator(self._device).manual_seed(seed)
+
+    def __torch_dispatch__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run an operation; a random one on our generators. Raises RecipeError for one that takes none."""
+        options = dict(kwargs or {})
+        if func in _FILLING:
+            # PyTorch fills in the order of memory, which lanes may change: the numbers are laid out plainly first.
+            values = torch.empty(args[0].shape, dtype=args[0].dtype, device=args[0].device)
+            for part, generator in self._parts(values):
+                func(part, *args[1:], **options | {"generator": generator})
+            return args[0].copy_(values)
+        if func in _MAKING:
+            make, fill, arguments = _MAKING[func]
+            made = make(args[0], **options).contiguous()
+            for values, generator in self._parts(made):
+                fill(values, *args[1 : 1 + arguments], generator=generator)
+            return made
+        if func is _aten.native_dropout.default:
+            return self._dropped(cast(Tensor, args[0]), float(args[1]))
+        if is_random(func):
+            raise RecipeError(
+                f"the network draws by {func}, and Winnow cannot give every lane a stream of its own for that.\n"
+                f"Use dropout in its place, or torch.rand, randn, rand_like or randn_like."
+            )
+        return func(*args, **options)
+
+    def _parts(self, values: Tensor) -> list[tuple[Tensor, Generator]]:
+        """What to fill, and from which stream."""
+        if self._lane is not None:
+            return [(values, self._generators[self._lane])]
+        return list(zip(values.unbind(0), self._generators, strict=True))
+
+    def _dropped(self, inputs: Tensor, probability: float) -> tuple[Tensor, Tensor]:
+        """Dropout where PyTorch has one kernel for it, as on GPUs: the outputs, and what was kept."""
+        kept = torch.empty_like(inputs, memory_format=torch.contiguous_format)
+        for values, generator in self._parts(kept):
+            values.bernoulli_(1 - probability, generator=generator)
+        return inputs * kept / (1 - probability), kept.bool()
+
+
+_FILLING = {_aten.bernoulli_.float, _aten.uniform_.default, _aten.normal_.default}
+"""Operations that fill a tensor with random numbers."""
+
+_MAKING: dict[Any, tuple[Callable[..., Tensor], Callable[..., Tensor], int]] = {
+    _aten.bernoulli.p: (torch.empty_like, Tensor.bernoulli_, 1),
+    _aten.rand.default: (torch.empty, Tensor.uniform_, 0),
+    _aten.randn.default: (torch.empty, Tensor.normal_, 0),
+    _aten.rand_like.default: (torch.empty_like, Tensor.uniform_, 0),
+    _aten.randn_like.default: (torch.empty_like, Tensor.normal_, 0),
+}
+"""Operations that make such a tensor: how it is made without them, how it is filled, and by how many arguments."""
+
+
+def is_random(func: Any) -> bool:
+    """Whether an operation draws random numbers."""
+    return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+
+
+def draws(network: nn.Module, inputs: Tensor) -> bool:
+    """Whether a network draws random numbers in training mode, as with dropout: tried on `inputs`, (examples, ...).
+
+    Where it cannot be tried, it is taken to draw. The network's own tensors are neither used nor changed, and the
+    global generator is put back.
+
+    >>> draws(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.5)), torch.zeros(3, 2))
+    True
+    >>> draws(nn.Sequential(nn.Linear(2, 2), nn.Dropout(0.0)), torch.zeros(3, 2))
+    False
+    """
+    own = network.state_dict(keep_vars=True)
+    values = {name: torch.zeros(tensor.shape, dtype=tensor.dtype) for name, tensor in own.items()}
+    was_training = network.training
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        before = torch.get_rng_state()
+        try:
+            functional_call(network.train(), values, (inputs,))
+        except (RuntimeError, NotImplementedError, ValueError, TypeError):
+            return True
+        finally:
+            network.train(was_training)
+        return not torch.equal(before, torch.get_rng_state())
