@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from winnow.course import Course, Examples, Network, Noise, Objective, Updates, course
+from winnow.dynamic import Dynamic
 from winnow.errors import WinnowError
 from winnow.experiments import imp
 from winnow.recipe import Rates, Recipe
@@ -40,8 +41,14 @@ MASK = Prune(trained=DENSE, level=1, rate=Rates(linear=0.2, output=0.1), scope="
 TICKET = Train(
     course=COURSE, origin=REWOUND, mask=MASK, noise=Noise(seed=0, replicate=0), start=40, stop=400, deterministic=True
 )
+SCHEDULE = Dynamic(method="gmp", kept=(("fc1.weight", 9),), start=0, every=5, end=200)
+RIVAL = dataclasses.replace(DENSE, dynamic=SCHEDULE)
 
 CHANGED: dict[str, Any] = {
+    "dynamic": SCHEDULE,
+    "method": "set",
+    "kept": (("fc1.weight", 8),),
+    "drop": 0.3,
     "init": "kaiming-normal",
     "shape": (1, 8, 9),
     "mean": (0.5,),
@@ -93,14 +100,16 @@ def variants(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     """The value with each of its fields changed in turn, however deep the field."""
     for field in dataclasses.fields(value):
         inner, place = getattr(value, field.name), f"{path}.{field.name}".strip(".")
-        if dataclasses.is_dataclass(inner) and field.name not in CHANGED:
+        if dataclasses.is_dataclass(inner) and (field.name not in CHANGED or field.name == "dynamic"):
             for deeper, variant in variants(inner, place):
                 yield deeper, dataclasses.replace(value, **{field.name: variant})
+        elif field.name == "dynamic" and value.mask:
+            continue  # a mask is another step's, or it changes
         elif field.metadata.get("is_in_key", True) and not (field.name == "mask" and inner is None):
             yield place, dataclasses.replace(value, **{field.name: changed(field.name, inner)})
 
 
-@pytest.mark.parametrize("step", [INIT, DENSE, MASK, TICKET], ids=["init", "dense", "mask", "ticket"])
+@pytest.mark.parametrize("step", [INIT, DENSE, MASK, TICKET, RIVAL], ids=["init", "dense", "mask", "ticket", "rival"])
 def test_a_step_has_another_key_when_any_field_of_it_or_of_what_it_comes_from_differs(step: Step) -> None:
     found = dict(variants(step))
     keys = {place: variant.key for place, variant in found.items()}

@@ -22,6 +22,12 @@ def recipe(*rivals: str, **edits: object) -> Recipe:
     return RECIPE.edited({**settings, **schedule, **{path.replace("__", "."): value for path, value in edits.items()}})
 
 
+@pytest.fixture
+def seconds() -> float:
+    """How long a test may take: some train a run twice."""
+    return 60
+
+
 def rivals(of: Recipe) -> list[Train]:
     return [row.trained for row in imp(of).rows if row.control in of.rival]
 

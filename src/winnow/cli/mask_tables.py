@@ -14,6 +14,8 @@ from winnow.experiments.experiment import TICKET
 _MOST_COLUMNS = 6
 """Levels that a table of layers has room for; the CSV has them all."""
 
+_MOST_OVERLAPS = 4
+
 _MOST_WARNINGS = 12
 
 
@@ -25,9 +27,9 @@ def overlap_table(found: Anatomy) -> Group:
         f"Means of all pairs; in brackets, exactly, that of independent random masks with\n"
         f"as many weights in every layer."
     )
-    table = _table()
     columns: dict[str, Callable[[int], tuple[float, float]]] = {}
-    for relation, control, other in found.comparisons():
+    order = {"replicates": 0, "levels": 0, "noise": 0, "controls": 1}
+    for relation, control, other in sorted(found.comparisons(), key=lambda of: (of[1] != TICKET, order[of[0]])):
 
         def both(
             level: int, relation: str = relation, control: str = control, other: str = other
@@ -36,16 +38,21 @@ def overlap_table(found: Anatomy) -> Group:
             return found.mean("jaccard", level, **named), found.mean("chance_jaccard", level, **named)
 
         if relation == "levels" and control != TICKET:
-            continue  # a control's masks are made of the tickets' of the same level
+            continue  # the CSV has them
         prefix = "" if control == TICKET else f"{control}: "
         words = {"replicates": "replicates", "levels": "level before", "controls": other, "noise": "other noise"}
         columns[prefix + words[relation]] = both
-    for column in ("level", "density", *columns):
-        table.add_column(column, justify="right", no_wrap=True)
     levels = found.levels()
-    for level, density in levels.items():
-        cells = [_overlap(*column(level)) for column in columns.values()]
-        table.add_row(str(level), f"{100 * density:.2f} %", *cells)
+    tables: list[Table | str] = []
+    for start in range(0, len(columns), _MOST_OVERLAPS):
+        table = _table()
+        names = list(columns)[start : start + _MOST_OVERLAPS]
+        for column in ("level", "density", *names):
+            table.add_column(column, justify="right", no_wrap=True)
+        for level, density in levels.items():
+            cells = [_overlap(*columns[name](level)) for name in names]
+            table.add_row(str(level), f"{100 * density:.2f} %", *cells)
+        tables += ["", table] if tables else [table]
     notes = [line] if (line := _against_chance(found, list(levels))) else []
     if recipe.prune.rounds == "iterative":
         notes.append("A level's masks lie within those before: their overlap is a ratio of densities.")
@@ -58,7 +65,7 @@ def overlap_table(found: Anatomy) -> Group:
             "Under other noise: none, since no network of this run was trained under another\n"
             "sample of noise. `winnow stability` and `winnow instability` train some."
         )
-    return Group(title, table, *notes)
+    return Group(title, *tables, *notes)
 
 
 def _against_chance(found: Anatomy, levels: list[int]) -> str:

@@ -25,7 +25,7 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
     """
     if not recipe.rival:
         return []
-    methods = [_named(name) for name in dict.fromkeys(recipe.rival)]
+    methods: list[Method] = [_named(name) for name in dict.fromkeys(recipe.rival)]
     network = dense[0].course.network.build()
     return [
         Row(
@@ -41,10 +41,10 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
 
 
 def _named(name: str) -> Method:
-    for method in METHODS:
-        if method == name:
-            return method
-    raise UnknownName("rival", name, METHODS)
+    methods: dict[str, Method] = {method: method for method in METHODS}
+    if name not in methods:
+        raise UnknownName("rival", name, methods)
+    return methods[name]
 
 
 def _schedule(recipe: Recipe, method: Method, network: nn.Module, level: int) -> Dynamic:

@@ -37,6 +37,7 @@ __all__ = [
     "Streaming",
     "Task",
     "Trial",
+    "Task",
     "begun",
     "choose",
     "draws",
