@@ -37,7 +37,6 @@ __all__ = [
     "Streaming",
     "Task",
     "Trial",
-    "Task",
     "begun",
     "choose",
     "draws",
