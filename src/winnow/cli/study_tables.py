@@ -109,8 +109,8 @@ def _conclusion(onset: Onset) -> str:
             f"--onset.most-replicates trains more."
         )
     return (
-        f"{found}\n{len(onset.judgements)} of {len(onset.grid)} k were tried; {onset.spent.trainings:,} trainings "
-        f"({onset.spent.iterations:,} iterations) were run, where the whole grid would have taken "
+        f"{found}\n{len(onset.judgements)} of {len(onset.grid)} k were tried; {onset.spent.trainings:,} trainings to "
+        f"the end ({onset.spent.iterations:,} iterations in all) were run, where the whole grid would have taken "
         f"{onset.grid_cost.trainings:,} ({onset.grid_cost.iterations:,})."
     )
 

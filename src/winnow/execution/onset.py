@@ -24,6 +24,8 @@ class Cost:
     """What is to be trained."""
 
     trainings: int = 0
+    """Trainings to the end. What is only trained on to another W_k counts in iterations alone."""
+
     iterations: int = 0
 
     def __add__(self, other: Cost) -> Cost:
@@ -146,4 +148,5 @@ def _judged(findings: Findings, k: int, limit: float) -> Judgement | None:
 def _cost(study: Study, executor: Executor) -> Cost:
     """What of a study is to be trained yet."""
     left = remaining(executor.plan(study.targets()), executor.store)
-    return Cost(len(left), sum(left.values()))
+    end = timeline(study.recipe).length
+    return Cost(sum(step.stop == end for step in left), sum(left.values()))

@@ -21,6 +21,8 @@ _COLOURS: dict[Subnetwork, str] = {"ticket": "#0072B2", "random": "#D55E00", "de
 _NAMES: dict[Subnetwork, str] = {"ticket": "IMP", "random": "random mask", "dense": "dense"}
 _DASHES: dict[Quantity, str] = {"pruning": "-", "data-order": "--", "instability": "-"}
 
+_MARKERS: dict[Quantity, str] = {"pruning": "o", "data-order": "D", "instability": "o"}
+
 STABLE = 2.0
 """Points of test error: below this barrier LMC (arXiv 1912.05671), §3, calls a network stable."""
 
@@ -93,23 +95,36 @@ def _metric(
     found = {k: each for k in findings.ks if (each := findings.finding(quantity, network, k, metric))}
     if found:
         spreads = [each.spread for each in found.values()]
-        _band(axes, list(found), spreads, scale, _COLOURS[network], dash or _DASHES[quantity], label)
+        style = (_COLOURS[network], dash or _DASHES[quantity], _MARKERS[quantity])
+        _band(axes, list(found), spreads, scale, *style, label)
 
 
 def _accuracies(axes: Axes, findings: Findings, networks: Sequence[Subnetwork]) -> None:
     for network in networks:
         found = {k: each for k in findings.ks if (each := findings.accuracy(network, k))}
         if found:
-            _band(axes, list(found), list(found.values()), 100, _COLOURS[network], "-", _NAMES[network])
+            _band(axes, list(found), list(found.values()), 100, _COLOURS[network], "-", "o", _NAMES[network])
     axes.set_ylabel(f"test {findings.score} at the end (%)")
 
 
-def _band(axes: Axes, ks: list[int], spreads: list[Spread], scale: float, colour: str, dash: str, label: str) -> None:
-    axes.plot(
-        ks, [scale * s.mean for s in spreads], color=colour, linestyle=dash, marker="o", markersize=3.5, label=label
-    )
+def _band(
+    axes: Axes,
+    ks: list[int],
+    spreads: list[Spread],
+    scale: float,
+    colour: str,
+    dash: str,
+    marker: str,
+    label: str,
+) -> None:
+    """Means, joined by lines, and a band from the least to the most; where there is one k, bars instead."""
+    means = [scale * s.mean for s in spreads]
     low, high = [scale * s.least for s in spreads], [scale * s.most for s in spreads]
-    axes.fill_between(ks, low, high, color=colour, alpha=0.15, linewidth=0)
+    axes.plot(ks, means, color=colour, linestyle=dash, marker=marker, markersize=4, label=label)
+    if len(ks) > 1:
+        axes.fill_between(ks, low, high, color=colour, alpha=0.15, linewidth=0)
+    else:
+        axes.vlines(ks, low, high, color=colour, linewidth=1)
 
 
 def _lines(axes: Axes, findings: Findings) -> None:
