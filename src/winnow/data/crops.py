@@ -90,5 +90,5 @@ def random_resized(drawn: Sequence[float]) -> Boxer:
 
 def resized(pixels: Tensor, height: int, width: int) -> Tensor:
     """Pixels, uint8 (any, any, 3), as an image of another size, uint8 (3, height, width); bilinear, antialiased."""
-    image = pixels.permute(2, 0, 1).unsqueeze(0)  # the order of bytes stays: channels last, which is the fast way
+    image = pixels.unsqueeze(0).permute(0, 3, 1, 2)  # in this order PyTorch sees that channels are last, and stay so
     return F.interpolate(image, (height, width), mode="bilinear", antialias=True)[0]
