@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from winnow.execution import training
+from winnow.execution import part
 from winnow.execution.executor import Executor, Plan
 from winnow.execution.reporting import Silent
 from winnow.experiments import Experiment, imp
@@ -114,7 +114,7 @@ class Spans:
 @pytest.fixture(autouse=True)
 def spans(monkeypatch: pytest.MonkeyPatch) -> Spans:
     """Looks into the loop, and presses Ctrl-C where a test says so."""
-    found, loop = Spans(), training.train_
+    found, loop = Spans(), part.train_
 
     def watched(state: State, stop: int, **keywords: Any) -> None:
         found.started.append(State.stacked([state.lane(number) for number in range(state.lanes)], torch.device("cpu")))
@@ -127,7 +127,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> Spans:
         observers = [count, *keywords.pop("observers", ())]
         loop(state, stop, observers=observers, **keywords)
 
-    monkeypatch.setattr(training, "train_", watched)
+    monkeypatch.setattr(part, "train_", watched)
     return found
 
 

@@ -10,7 +10,7 @@ import torch
 
 from tests.execution.conftest import RECIPE, Record, Spans, assert_same_results, planned, run, ticket
 from winnow.errors import WinnowError
-from winnow.execution import training
+from winnow.execution import part
 from winnow.execution.estimate import estimate
 from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
@@ -335,7 +335,7 @@ def test_where_lanes_do_not_fit_into_memory_half_of_them_go_on(
 ) -> None:
     recipe = RECIPE.edited({"deterministic": False, "replicates": 5, "levels": 1, "rewind": "0it"})
     widths: list[int] = []
-    whole = training.train_
+    whole = part.train_
 
     def cramped(state: State, stop: int, **parts: Any) -> None:
         widths.append(state.lanes)
@@ -343,7 +343,7 @@ def test_where_lanes_do_not_fit_into_memory_half_of_them_go_on(
             raise error
         whole(state, stop, **parts)
 
-    monkeypatch.setattr(training, "train_", cramped)
+    monkeypatch.setattr(part, "train_", cramped)
     record = Record()
     plan = Executor(Store(tmp_path), reporter=record, engine="stacked", width=5).run(imp(recipe).targets())
     assert not plan.missing
@@ -359,6 +359,6 @@ def test_a_single_training_that_does_not_fit_into_memory_ends_the_run(
     def cramped(state: State, stop: int, **parts: Any) -> None:
         raise torch.OutOfMemoryError("tried to allocate 9 EiB")
 
-    monkeypatch.setattr(training, "train_", cramped)
+    monkeypatch.setattr(part, "train_", cramped)
     with pytest.raises(WinnowError, match="a single training does not fit into the memory of cpu: tried to allocate"):
         run(RECIPE, tmp_path)
