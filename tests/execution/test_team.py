@@ -84,6 +84,12 @@ def assert_alike(one: Path, other: Path) -> None:
     assert states >= 3  # rewind point, dense, ticket
 
 
+@pytest.fixture
+def seconds() -> float:
+    """Starting torchrun and PyTorch three times over takes a while."""
+    return 300
+
+
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("alone") / "one"

@@ -106,7 +106,11 @@ def _joined() -> Team:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():
         with _together():
-            dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo")
+            store, rank, size = next(iter(dist.rendezvous("env://")))
+            # torchrun keeps its store when it starts workers again, and with it the addresses of those that have died.
+            store = dist.PrefixStore(f"winnow/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+            backend = "cpu:gloo,cuda:nccl" if has_gpu else "gloo"
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         atexit.register(_part)
     return Team(dist.get_rank(), dist.get_world_size(), dist.new_group(backend="gloo", timeout=_PATIENCE))
 
