@@ -160,6 +160,12 @@ class Train(Step):
         return needs
 
     @cached_property
+    def age(self) -> int:
+        """How many updates the optimizer's buffers have behind them when this training starts."""
+        origin = self.origin.origin if isinstance(self.origin, Alter) else self.origin
+        return 0 if self.fresh_optimizer or isinstance(origin, Init) else origin.age + origin.length
+
+    @cached_property
     def trajectory(self) -> str:
         """The key of the training whatever its end: the same for all trainings that differ in `stop` alone."""
         return dataclasses.replace(self, stop=self.start + 1).key

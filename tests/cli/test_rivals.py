@@ -31,7 +31,7 @@ def test_rivals_are_rows_beside_the_tickets_and_cost_one_training_each(winnow: W
     heads = [word for line in lines(said.out, "level", "density") for word in line]
     assert {"gmp", "set", "rigl"} <= set(heads)
 
-    said = winnow("store", "list", "--store", finished)
+    said = winnow("store", "ls", "--store", finished)
     assert "reinit, gmp, set, rigl" in said.out
     said = winnow("run", "digits", *TINY, *RIVALS, "--store", finished, "--progress", "plain")
     assert "everything is stored already; nothing to train" in said.err

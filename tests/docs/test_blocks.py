@@ -29,7 +29,7 @@ SMALL = {
     "onset.until": "10%",
 }
 
-KNOWN = {"sh", "python", "pycon", "toml", "csv", "json"}
+KNOWN = {"sh", "python", "pycon", "toml", "csv", "json", "text"}
 
 
 @pytest.fixture(scope="module")

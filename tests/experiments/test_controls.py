@@ -27,6 +27,7 @@ def test_all_names_every_control_each_once_and_beside_others() -> None:
     assert names == ["ticket", *controls()]
     assert names[1:] == [
         "reinit", "random", "shuffle", "random-global", "erdos-renyi", "signs", "signs-shuffled", "dense-longer",
+        "swap",
     ]  # fmt: skip
     assert imp(BASE.edited({"control": ["all", "random"]})).rows == imp(BASE).rows
     one = imp(BASE.edited({"control": ["random"]})).rows

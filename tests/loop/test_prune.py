@@ -80,7 +80,7 @@ def test_a_score_can_be_a_function() -> None:
     model = nn.Linear(3, 1, bias=False)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[3.0, -1.0, 2.0]]))
-    mask = winnow.prune(model, density=0.34, score=lambda weights: {name: -w.abs() for name, w in weights.items()})
+    mask = winnow.prune(model, density=0.34, score=lambda of: {name: -w.abs() for name, w in of.weights.items()})
     assert mask["weight"].tolist() == [[False, True, False]]
 
 

@@ -11,7 +11,7 @@ from winnow.errors import RecipeError, UnknownName
 from winnow.recipes import read
 from winnow.steps import plain
 from winnow.training import Classification
-from winnow.training.objective import Regression, TokenPrediction, named_task, score_in_words
+from winnow.training.objective import Regression, TokenPrediction, named_task, score_in_words, task
 
 GENERATOR = torch.Generator().manual_seed(0)
 NUMBERS = torch.randn(20, 3, generator=GENERATOR)
@@ -95,5 +95,5 @@ def test_classification_is_in_no_key() -> None:
     found = course(read("digits"))
     assert found.task is None
     assert "task" not in plain(found)
-    assert named_task(None, torch.zeros(2)) == Classification()
+    assert task(course(read("digits")), torch.zeros(2)) == Classification()
     assert (score_in_words("regression"), TokenPrediction.score) == ("R²", "token accuracy")

@@ -6,7 +6,8 @@ import torch
 from winnow.course import course
 from winnow.errors import RecipeError
 from winnow.recipes import read
-from winnow.training import Classification, task
+from winnow.training import Classification
+from winnow.training.objective import task
 
 LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.1, 0.2, 0.3]], dtype=torch.float64)
 SIDE = torch.tensor([[0.0, 3.0, 0.5], [1.0, 0.0, 0.0]], dtype=torch.float64)
@@ -44,6 +45,6 @@ def test_a_weight_without_an_auxiliary_classifier_and_the_other_way_round_are_re
 
 def test_a_courses_task_has_its_smoothing_and_its_weight() -> None:
     recipe = read("digits")
-    assert task(course(recipe)) == Classification()
+    assert task(course(recipe), TARGETS) == Classification()
     edited = recipe.edited({"train.label_smoothing": 0.1, "train.auxiliary": 0.4})
-    assert task(course(edited)) == Classification(smoothing=0.1, auxiliary=0.4)
+    assert task(course(edited), TARGETS) == Classification(smoothing=0.1, auxiliary=0.4)

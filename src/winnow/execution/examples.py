@@ -20,7 +20,7 @@ from winnow.data.table import InMemory
 from winnow.errors import DataError
 from winnow.seeds import generator
 from winnow.training import Batches, Stream, Streaming, Task
-from winnow.training.objective import named_task
+from winnow.training.objective import task
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Splits:
 
     def task(self, course: Course) -> Task:
         """What outputs are held against, with what it must know of the training targets."""
-        return named_task(course, self.train.targets)
+        return task(course, self.train.targets)
 
     def batches(self, noises: Sequence[Noise], course: Course, shard: Shard = WHOLE) -> Stream:
         """A shard of every batch of training examples, in the order of the lanes' noises, as the course takes them."""
@@ -130,7 +130,7 @@ def synthetic(course: Course, count: int, device: torch.device) -> InMemory:
 
 def task_of(course: Course) -> Task:
     """The task of a course, for examples that mean nothing."""
-    return named_task(course, synthetic(course, 16, torch.device("cpu")).targets)
+    return task(course, synthetic(course, 16, torch.device("cpu")).targets)
 
 
 def trial_batch(course: Course) -> tuple[Tensor, Tensor]:

@@ -27,10 +27,10 @@ class Lane:
         return self.last.trajectory
 
     @property
-    def shape(self) -> tuple[Course, int, bool, tuple[int, ...], bool]:
+    def shape(self) -> tuple[Course, int, int, tuple[int, ...], bool]:
         """What lanes of a batch must agree in: course, span, the optimizer's age, ends, and whether masks change."""
         stops, last = tuple(step.stop for step in self.steps), self.last
-        return last.course, last.start, last.fresh_optimizer, stops, last.dynamic is not None
+        return last.course, last.start, last.age, stops, last.dynamic is not None
 
 
 def lanes(steps: Iterable[Train]) -> list[Lane]:

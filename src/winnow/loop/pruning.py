@@ -41,8 +41,8 @@ def prune(
     pile up; without it, from what remains. Exactly so many weights go, to the nearest; ties go by position.
     A score of one's own is a function from a `winnow.pruning.Context`, of which only the weights are known here.
 
-    Prunable are the kernels of convolutions and linear layers, but not those that match a pattern in `exclude`, and
-    every parameter that matches one in `include`. A mask given without patterns keeps to its own parameters.
+    Prunable are the kernels of convolutions and linear layers, projections of attention among them, but not those that
+    match a pattern in `exclude`, and every parameter that matches one in `include`. A mask given without patterns keeps to its own parameters.
 
     Raises RecipeError for amounts or patterns that cannot mean anything, MaskError where the mask does not fit, and
     LayerCollapse where a layer would be left without weights. Source: LTH (arXiv 1803.03635), §1; SLTH (arXiv
@@ -171,7 +171,8 @@ def _kernels(model: nn.Module) -> dict[str, Layer]:
         kernels = prunable_layers(model, Rates(conv=0.5, linear=0.5, output=0.5))
     except RecipeError:
         return {}
-    return {name: layer for name, layer in kernels.items() if name in _named(model)}
+    as_linear = {name: replace(layer, kind="linear") for name, layer in kernels.items() if layer.kind == "attention"}
+    return {name: layer for name, layer in (kernels | as_linear).items() if name in _named(model)}
 
 
 def _other(parameter: nn.Parameter) -> Layer:

@@ -40,7 +40,7 @@ class Context:
     mask: Mask
     """Which weights are alive before this round."""
 
-    network: nn.Module = field(default_factory=nn.Identity)
+    network: nn.Module | None = None
     """The network as a module, without values of its own: `outputs` calls it."""
 
     loss: Callable[[Any, Tensor], Tensor] = functional.cross_entropy
@@ -106,7 +106,7 @@ class Context:
         In training mode batches are normalized by themselves, in evaluation mode by running statistics, which stay
         as they are in either.
         """
-        if self.images is None:
+        if self.network is None:
             raise RecipeError(_ALONE)
         given = values or {}
         call = {name: given.get(name, value) for name, value in self.values.items()}

@@ -33,7 +33,7 @@ class _Subject:
 
 def grouped(results: Results) -> Groups:
     """The trainings of a run; the tickets first, and their level 0 is the dense network."""
-    groups: Groups = {TICKET: {}} | {control: {} for control in results.experiment.recipe.control}
+    groups: Groups = {control: {} for control in (TICKET, *(row.control for row in results.experiment.rows))}
     for training in sorted(results.trainings, key=lambda each: (each.row.level, each.row.replicate)):
         groups[training.row.control].setdefault(training.row.level, []).append(training)
     return {control: levels for control, levels in groups.items() if levels}

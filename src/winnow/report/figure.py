@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, which the colour-blind can tell apart, and two more, each with a marker of its own.
 _STYLES = [
     *(("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"), ("#E69F00", "v"), ("#56B4E9", "P")),
-    *(("#8B5A2B", "X"), ("#6A3D9A", "p"), ("#9A9A9A", "*")),
+    *(("#8B5A2B", "X"), ("#6A3D9A", "p"), ("#9A9A9A", "*"), ("#A50F15", "<"), ("#1B7837", "h"), ("#7F7F00", ">")),
 ]
 DENSE = "#444444"
 

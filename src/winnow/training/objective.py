@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch.nn.functional as F
 from torch import Tensor
 
-from winnow.course import Course
+from winnow.course import Course, Objective
 from winnow.errors import RecipeError
 from winnow.named import named
 from winnow.training.tasks import Classification, Task
@@ -82,14 +82,18 @@ class TokenPrediction:
         return (outputs.argmax(2) == targets).float().mean(1)
 
 
-def named_task(course: Course, targets: Tensor) -> Task:
-    """The task of a course, for its training targets. Raises RecipeError where there can be none.
+def task(course: Course, targets: Tensor) -> Task:
+    """The task of a course, for its training targets: classification, or as `named_task`."""
+    if course.task is None:
+        return Classification(smoothing=course.label_smoothing or 0.0, auxiliary=course.auxiliary)
+    return named_task(course.task, targets)
+
+
+def named_task(objective: Objective, targets: Tensor) -> Task:
+    """The task that is no classification, for its training targets. Raises RecipeError where there can be none.
 
     One's own is a class or a function that gives a `Task`, called with no arguments.
     """
-    objective = course.task
-    if objective is None:
-        return Classification(smoothing=course.label_smoothing or 0.0, auxiliary=course.auxiliary)
     if objective.name == "regression":
         variances = targets.double().view(len(targets), -1).var(0, correction=0)
         variance = tuple(float(each) for each in variances)
