@@ -61,6 +61,7 @@ CHANGED: dict[str, Any] = {
     "conv": 0.3,
     "augment": ("flip",),
     "precision": "bfloat16",
+    "batch_norm": "local",
     "nesterov": True,
     "smoothing": 0.9,
     "no_decay": ("norm",),

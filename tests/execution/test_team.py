@@ -13,7 +13,20 @@ from pathlib import Path
 import pytest
 import torch
 
+from winnow.course import Course, Noise, course
+from winnow.errors import RecipeError
+from winnow.execution.examples import splits
+from winnow.execution.part import Part, part
+from winnow.execution.team import Team
+from winnow.models import build, initialize
+from winnow.recipe import Recipe
+from winnow.recipes import read
+from winnow.seeds import generator
 from winnow.store import codec
+from winnow.training import Choice, Plain, State, slot_names
+from winnow.training.together import Together, has_batch_norm
+
+PLAIN = Choice("plain", 1, "asked for")
 
 WORDS = (
     *("run", "digits", "--model.name", "lenet-16", "--train.length", "300it", "--rewind", "20it", "--levels", "1"),
@@ -119,8 +132,41 @@ def test_a_killed_worker_is_started_again_and_the_run_ends_as_if_nothing_had_hap
     assert_alike(alone, tmp_path / "two")
 
 
-def test_a_batch_that_cannot_be_shared_is_told_once(tmp_path: Path) -> None:
-    process = started(tmp_path / "two", 2, "--train.batch", "25")
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode != 0
-    assert "winnow: train.batch is 25, which 2 processes cannot share evenly." in said
+def the_part(course: Course, choice: Choice = PLAIN) -> Part:
+    """The leader's part of two, of a training at its start."""
+    network = build(course.network.name, course.network.shape, course.network.classes)
+    values = initialize(network, course.network.init, generator(0, 0, "init"))
+    state = State.of_values(values, [name for name, _ in network.named_parameters()])
+    state = state.with_slots(slot_names(course.updates))
+    examples = splits(course.examples, torch.device("cpu"))
+    return part(
+        course, [Noise(seed=0, replicate=0)], state, {}, choice=choice, examples=examples, team=Team(0, 2, None)
+    )
+
+
+def recipe(**changes: object) -> Recipe:
+    return read("digits").edited({name.replace("__", "."): value for name, value in changes.items()})
+
+
+@pytest.mark.parametrize("batch_norm, is_synchronized", [("synchronized", True), ("local", False)])
+def test_a_recipe_says_whose_statistics_batch_normalization_takes(batch_norm: str, is_synchronized: bool) -> None:
+    mine = the_part(course(recipe(model__name="resnet-8", train__batch_norm=batch_norm)))
+    assert isinstance(mine.engine, Together) and isinstance(mine.engine.inner, Plain)
+    norms = [module for module in mine.engine.inner.network.modules() if has_batch_norm(module)]
+    assert norms and (type(norms[-1]).__name__ == "_Synchronized") is is_synchronized
+
+
+def test_each_process_takes_its_share_of_every_batch() -> None:
+    images, labels = the_part(course(recipe(train__batch=6))).batches.at(0)
+    assert images.shape[:2] == labels.shape == (1, 3)
+
+
+def test_what_several_processes_cannot_share_says_so() -> None:
+    with pytest.raises(
+        RecipeError, match=r"train.batch is 25, which 2 processes cannot share evenly.\nChoose a multiple"
+    ):
+        the_part(course(recipe(train__batch=25)))
+    with pytest.raises(
+        RecipeError, match="the engine 'compiled' records what a single process does, and this run has 2"
+    ):
+        the_part(course(recipe()), Choice("compiled", 1, "asked for"))

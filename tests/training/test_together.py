@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from winnow.course import Noise
+from winnow.course import Noise, course
 from winnow.data import WHOLE, Shard
+from winnow.recipes import read
 from winnow.training import LaneRandomness, Plain, Stacked, State
 from winnow.training.engines import Engine
 from winnow.training.together import Together, synchronize_
@@ -114,3 +115,10 @@ def test_a_synchronized_network_evaluates_as_before() -> None:
     before = network.eval()(images[0])
     synchronize_(network, Threads())
     assert torch.equal(network(images[0]), before)
+
+
+def test_local_statistics_are_another_training_and_in_its_key() -> None:
+    synchronized = course(read("digits"))
+    local = course(read("digits").edited({"train.batch_norm": "local"}))
+    assert synchronized.batch_norm is None and local.batch_norm == "local"
+    assert synchronized != local

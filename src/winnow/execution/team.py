@@ -19,6 +19,8 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous  # pyright: ignore[reportUnknownVariableType]
 
 from winnow.data.shard import Shard
 from winnow.errors import WinnowError
@@ -106,9 +108,9 @@ def _joined() -> Team:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     if not dist.is_initialized():
         with _together():
-            store, rank, size = next(iter(dist.rendezvous("env://")))
+            store, rank, size = next(iter(rendezvous("env://")))
             # torchrun keeps its store when it starts workers again, and with it the addresses of those that have died.
-            store = dist.PrefixStore(f"winnow/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
+            store = PrefixStore(f"winnow/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
             backend = "cpu:gloo,cuda:nccl" if has_gpu else "gloo"
             dist.init_process_group(backend, store=store, rank=rank, world_size=size)
         atexit.register(_part)
@@ -130,7 +132,7 @@ def _together() -> Generator[None]:
         if isinstance(error, torch.OutOfMemoryError):
             raise
         raise WinnowError(
-            f"another process of this run has ended ({str(error).splitlines()[0]}).\n"
+            f"another process of this run has ended ({str(error).splitlines()[0].partition('. ')[0]}).\n"
             f"The same command resumes; torchrun --max-restarts N gives it itself."
         ) from error
 

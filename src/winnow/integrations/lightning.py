@@ -21,7 +21,9 @@ from winnow.pruning.scores import Score
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
-except ImportError:
+except ModuleNotFoundError as error:
+    if error.name != "lightning":  # it is there, and something that it needs is not: its own error says what
+        raise
     raise MissingExtra("lightning", "lightning", "Pruning what Lightning trains") from None
 
 

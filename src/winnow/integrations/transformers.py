@@ -24,7 +24,9 @@ from winnow.pruning.scores import Score
 
 try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
-except ImportError:
+except ModuleNotFoundError as error:
+    if error.name != "transformers":  # it is there, and something that it needs is not: its own error says what
+        raise
     raise MissingExtra("transformers", "transformers", "Pruning what Hugging Face's Trainer trains") from None
 
 
