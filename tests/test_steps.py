@@ -70,7 +70,6 @@ CHANGED: dict[str, Any] = {
     "final": 0.01,
     "length": 400,
     "granularity": "2:4",
-    "batch_norm": "local",
     "code": "0123456789abcdef",
     "untrained": COURSE,
     "source": "0123456789abcdef",

@@ -365,3 +365,14 @@ def test_a_score_in_training_mode_draws_dropout_from_a_stream_of_its_own(tmp_pat
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(2)
     assert masking.pruned(step, Store(tmp_path), torch.device("cpu")) == first
+
+
+def test_ways_whose_buffers_are_of_different_age_do_not_share_a_batch(tmp_path: Path) -> None:
+    # Reinitialized weights start at iteration 0 with fresh buffers, and so do tickets, but with those of their dense end.
+    changes = {"retrain.how": "lr-rewinding", "rewind": "0it", "control": ["reinit"], "deterministic": False}
+    recipe = RECIPE.edited(changes | {"levels": 1})
+    rows = [row for row in imp(recipe).rows if row.level == 1]
+    found = batches(lanes(row.trained for row in rows), width=32)
+    assert [len(batch) for batch in found] == [2, 2]
+    assert {row.control: row.trained.age for row in rows} == {"ticket": LENGTH, "reinit": 0}
+    assert not run(recipe, tmp_path).failed

@@ -120,7 +120,7 @@ def test_own_values_come_from_the_seed_alone_and_leave_the_global_generators_as_
 
 def test_seeded_code_that_fails_leaves_the_generators_as_they_were() -> None:
     before = torch.get_rng_state()
-    with pytest.raises(RuntimeError, match="size mismatch|inconsistent"), seeded(1):
+    with pytest.raises(RuntimeError, match=r"size mismatch|inconsistent"), seeded(1):
         torch.rand(2).dot(torch.rand(3))
     assert torch.equal(before, torch.get_rng_state())
 

@@ -42,7 +42,8 @@ def prune(
     A score of one's own is a function from a `winnow.pruning.Context`, of which only the weights are known here.
 
     Prunable are the kernels of convolutions and linear layers, projections of attention among them, but not those that
-    match a pattern in `exclude`, and every parameter that matches one in `include`. A mask given without patterns keeps to its own parameters.
+    match a pattern in `exclude`, and every parameter that matches one in `include`. A mask given without patterns keeps
+    to its own parameters.
 
     Raises RecipeError for amounts or patterns that cannot mean anything, MaskError where the mask does not fit, and
     LayerCollapse where a layer would be left without weights. Source: LTH (arXiv 1803.03635), §1; SLTH (arXiv
