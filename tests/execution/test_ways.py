@@ -368,7 +368,7 @@ def test_a_score_in_training_mode_draws_dropout_from_a_stream_of_its_own(tmp_pat
 
 
 def test_ways_whose_buffers_are_of_different_age_do_not_share_a_batch(tmp_path: Path) -> None:
-    # Reinitialized weights start at iteration 0 with fresh buffers, and so do tickets, but with those of their dense end.
+    # Reinitialized weights start at iteration 0 with fresh buffers; tickets do too, with those of the dense end.
     changes = {"retrain.how": "lr-rewinding", "rewind": "0it", "control": ["reinit"], "deterministic": False}
     recipe = RECIPE.edited(changes | {"levels": 1})
     rows = [row for row in imp(recipe).rows if row.level == 1]
