@@ -54,7 +54,8 @@ def stream(*noises: Noise, augment: tuple[Augmentation, ...] | None = AUGMENT, s
 @pytest.fixture(scope="module")
 def reference() -> list[tuple[Tensor, Tensor]]:
     uninterrupted = stream()
-    return [uninterrupted.at(iteration) for iteration in range(14)]  # three epochs and a half
+    batches = (uninterrupted.at(iteration) for iteration in range(14))  # three epochs and a half
+    return [(images.clone(), labels) for images, labels in batches]
 
 
 @given(iterations=st.lists(st.integers(0, 13), min_size=1, max_size=8))
@@ -196,3 +197,10 @@ def test_images_from_a_folder_are_the_same_bits_after_a_restart_in_mid_epoch(tmp
     for iteration in (4, 5):
         for one, other in zip(resumed.at(iteration), whole[iteration], strict=True):
             assert torch.equal(one, other)
+
+
+def test_a_batch_outlasts_the_next_one(reference: list[tuple[Tensor, Tensor]]) -> None:
+    own = stream()
+    first, _ = own.at(0)
+    second, _ = own.at(1)
+    assert torch.equal(first, reference[0][0]) and torch.equal(second, reference[1][0])

@@ -45,9 +45,13 @@ class Streaming:
         self._lanes = torch.tensor([self._distinct.index(noise) for noise in noises])
         self._permutation = lru_cache(maxsize=2 * len(self._distinct))(self._drawn_order)
         self._pending: dict[int, tuple[Tensor, Pending]] = {}
+        self._rooms: list[Tensor] = []  # of batches given before: new memory for each would cost more than filling it
 
     def at(self, iteration: int) -> tuple[Tensor, Tensor]:
-        """The images (lanes, batch, 3, size, size) and labels (lanes, batch) of an iteration."""
+        """The images (lanes, batch, 3, size, size) and labels (lanes, batch) of an iteration.
+
+        On a CPU the images of a single lane are written over by the second call that follows.
+        """
         due = range(iteration, iteration + 1 + _AHEAD)
         for other in [known for known in self._pending if known not in due]:
             self._pending.pop(other)[1].cancel()
@@ -56,12 +60,23 @@ class Streaming:
                 self._pending[following] = self._begun(following)
         index, pending = self._pending.pop(iteration)  # (noises, batch)
         pixels = pending.pixels()
-        images = self.examples.normalized(pixels.view(*index.shape, *pixels.shape[1:]))
+        pixels = pixels.view(*index.shape, *pixels.shape[1:])
+        images = self.examples.normalized(pixels, self._room(pixels))
         labels = self.examples.labels_at(index)
         if len(self._lanes) == 1:
             return images, labels
         lanes = self._lanes.to(images.device)
         return images[lanes], labels[lanes]
+
+    def _room(self, pixels: Tensor) -> Tensor | None:
+        """Where a batch's images go on a CPU: into those of the batch before the last."""
+        if self.examples.device.type != "cpu":
+            return None
+        if len(self._rooms) == 2:
+            self._rooms.append(self._rooms.pop(0))
+        else:
+            self._rooms.append(torch.empty_like(pixels, dtype=torch.float32))
+        return self._rooms[-1]
 
     def _begun(self, iteration: int) -> tuple[Tensor, Pending]:
         epoch, position = divmod(iteration, self.per_epoch)
