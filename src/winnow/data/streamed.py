@@ -106,7 +106,7 @@ class Streamed:
         return Pending(pixels.permute(0, 3, 1, 2), parts)
 
     def normalized(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
-        """Pixels, uint8 (..., 3, size, size), as float32 on the device, laid out in memory as they were; or in `out`."""
+        """Pixels, uint8 (..., 3, size, size), as float32 on the device, laid out as they were, or in `out`."""
         on_device = pixels.to(self.device, non_blocking=True)
         values = on_device.float() if out is None else out.copy_(on_device)
         return values.mul_(self._gain).add_(self._offset)
