@@ -49,7 +49,19 @@ class Engine(Protocol):
 
 
 class Whole:
-    """An engine that trains states in the form they have."""
+    """An engine that calls the network itself, and trains states in the form they have."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        precision: Precision = None,
+        task: Task | None = None,
+        randomness: LaneRandomness | None = None,
+    ) -> None:
+        self.network = network
+        self.precision: Precision = precision
+        self.task: Task = task or Classification()
+        self.randomness = randomness
 
     def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
         """See Engine."""
@@ -70,10 +82,7 @@ class Plain(Whole):
         task: Task | None = None,
         randomness: LaneRandomness | None = None,
     ) -> None:
-        self.network = network
-        self.precision: Precision = precision
-        self.task: Task = task or Classification()
-        self.randomness = randomness
+        super().__init__(network, precision, task, randomness)
         self.has_convolutions = any(isinstance(module, CONVOLUTIONS) for module in network.modules())
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -124,10 +133,7 @@ class Stacked(Whole):
         task: Task | None = None,
         randomness: LaneRandomness | None = None,
     ) -> None:
-        self.network = network
-        self.precision: Precision = precision
-        self.task: Task = task or Classification()
-        self.randomness = randomness
+        super().__init__(network, precision, task, randomness)
         self._own_images = vmap(self._forward, in_dims=(0, 0), randomness="different" if randomness else "error")
         self._shared_images = vmap(self._forward, in_dims=(0, None))
 
