@@ -72,6 +72,10 @@ def fetch_data(options: WithExecution) -> None:
         fetched(name)
 
 
+_IN_A_FILE = 110
+"""Columns of a table that goes to a file: as many as the widest one has."""
+
+
 def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> int:
     """Print what was found, draw it, and write the tidy table; gives the exit code."""
     from winnow.findings import StudyRecord
@@ -79,7 +83,7 @@ def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> i
     from winnow.results import to_csv
     from winnow.store.files import write_file
 
-    out = Console(highlight=False)
+    out = Console(highlight=False, width=None if sys.stdout.isatty() else _IN_A_FILE)
     out.print(table)
     for place, message in studied.failures.items():
         out.print(f"[yellow]failed[/]: {place}: {message}", soft_wrap=True)

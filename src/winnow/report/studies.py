@@ -162,6 +162,7 @@ def _k_axes(every: Sequence[Axes], findings: Findings) -> None:
     for axes in every:
         if positive:
             axes.set_xscale("symlog", linthresh=positive[0], linscale=0.5)
+            axes.set_xlim(-0.3 * positive[0] if 0 in findings.ks else positive[0] / 1.3, 1.3 * positive[-1])
         axes.xaxis.set_major_locator(FixedLocator(findings.ks))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
