@@ -82,8 +82,8 @@ class IMP(Callback):
                     self.rounds.check_was_reached(self._is_saved, trainer.global_step)
                 else:
                     self.mask = self.rounds.pruned(model, self.mask, self.level)
-                    # The file is of this very call: nobody else has written it.
-                    trainer.fit(model, *data, **named, ckpt_path=self._point, weights_only=False)
+                    # Tensors and plain values alone are read back: what needs code to load stops with an error.
+                    trainer.fit(model, *data, **named, ckpt_path=self._point, weights_only=True)
                 measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
                 levels.append(Level(self.level, self.mask, measured))
         self._point = None
