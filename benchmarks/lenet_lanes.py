@@ -87,14 +87,15 @@ def winnow_loop(
     module = build("lenet-300-100", SHAPE, CLASSES)
     names = [name for name, _ in module.named_parameters()]
     adam = optimizer(UPDATES)
-    states = []
-    for lane in range(lanes):
+
+    def initial(lane: int) -> State:
         values = initialize(module, "glorot-normal", torch.Generator().manual_seed(lane))
-        states.append(State.of_values(values, names).with_slots(adam.slots))
-    state = State.stacked(states, torch.device("cpu"))
+        return State.of_values(values, names).with_slots(adam.slots)
+
+    state = State.filled(map(initial, range(lanes)), lanes, torch.device("cpu"))
     kernels = {name: p for name, p in state.parameters.items() if name.endswith("weight")}
     stream = torch.Generator().manual_seed(0)
-    masks = {name: (torch.rand(p.shape, generator=stream) < density).float() for name, p in kernels.items()}
+    masks = {name: torch.rand(p.shape, generator=stream).lt_(density) for name, p in kernels.items()}
     for name, mask in masks.items():
         state.parameters[name].mul_(mask)
     batches = Batches(data, [Noise(seed=0, replicate=lane) for lane in range(lanes)], batch)

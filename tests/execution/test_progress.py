@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from winnow.errors import CorruptResult
 from winnow.execution import progress
 from winnow.training import Curve, State
 
@@ -25,8 +26,8 @@ def test_progress_is_read_back_to_the_bit(tmp_path: Path) -> None:
     progress.save(path, STATE, CURVE, 2.5)
     saved = progress.load(path)
     assert saved is not None
-    state, curve, seconds = saved
-    assert (state.iteration, state.age, curve, seconds) == (13, 13, CURVE, 2.5)
+    state = saved.state
+    assert (state.iteration, state.age, saved.curve, saved.seconds) == (13, 13, CURVE, 2.5)
     assert torch.equal(state.parameters["fc.weight"], STATE.parameters["fc.weight"])
     assert torch.equal(state.buffers["norm.num_batches_tracked"], torch.tensor([13]))
     assert torch.equal(state.slots["momentum"]["fc.weight"], torch.ones(1, 4, 3))
@@ -47,6 +48,8 @@ def test_progress_with_a_bit_flipped_is_not_used(tmp_path: Path, place: str) -> 
     content[position] ^= 1
     path.write_bytes(content)
     assert progress.load(path) is None
+    with pytest.raises(CorruptResult, match="was changed while it was being read"):
+        progress.state(path)
 
 
 def test_progress_that_was_cut_off_is_not_used(tmp_path: Path) -> None:

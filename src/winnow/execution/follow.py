@@ -57,7 +57,8 @@ def follow(team: Team) -> None:
 
 def _train(work: Work, team: Team) -> None:
     device = torch.device(work.device)
-    state = State.stacked([work.state.lane(number) for number in range(work.state.lanes)], device)
+    lanes = work.state.lanes
+    state = State.filled((work.state.lane(number) for number in range(lanes)), lanes, device)
     masks = {name: mask.to(device) for name, mask in work.masks.items()}
     mine = part(
         work.course,

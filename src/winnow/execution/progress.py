@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from winnow.errors import CorruptResult
@@ -20,14 +21,32 @@ def save(path: Path, state: State, curve: Curve, seconds: float) -> None:
     write_file(path, checksum(content).encode() + b"\n" + content)
 
 
-def load(path: Path) -> tuple[State, Curve, float] | None:
-    """What was saved, and the seconds it took; None where nothing was, or where it is damaged."""
+@dataclass(frozen=True)
+class Saved:
+    """What was saved of a lane."""
+
+    state: State
+    curve: Curve
+    seconds: float
+    """How long it took."""
+
+
+def load(path: Path) -> Saved | None:
+    """What was saved; None where nothing was, or where it is damaged."""
     try:
         stated, _, content = path.read_bytes().partition(b"\n")
         if checksum(content).encode() != stated:
             return None
         head, _, body = content.partition(b"\n")
         described = json.loads(head)
-        return codec.decode(body), Curve.from_csv(described["curve"]), float(described["seconds"])
+        return Saved(codec.decode(body), Curve.from_csv(described["curve"]), float(described["seconds"]))
     except (OSError, ValueError, KeyError, TypeError, CorruptResult):
         return None
+
+
+def state(path: Path) -> State:
+    """The state that `load` has found there before; raises CorruptResult where it has been damaged since."""
+    saved = load(path)
+    if saved is None:
+        raise CorruptResult(f"the training saved in {path} was changed while it was being read")
+    return saved.state

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -48,8 +49,8 @@ class Trainer:
         """Train the lanes together. Those that begin at different iterations, after an interruption, in turn."""
         with self.profile.part("store"):
             started = [self._started(lane) for lane in batch]
-        for iteration in sorted({lane.state.iteration for lane in started}):
-            self._run_as_fits([lane for lane in started if lane.state.iteration == iteration])
+        for iteration in sorted({lane.iteration for lane in started}):
+            self._run_as_fits([lane for lane in started if lane.iteration == iteration])
 
     def _run_as_fits(self, started: list[_Started]) -> None:
         """Run lanes together; where memory runs out, half of them at a time."""
@@ -69,22 +70,23 @@ class Trainer:
         half = (len(started) + 1) // 2
         self.choice = replace(self.choice, width=half)
         self.reporter.noted(f"{len(started)} lanes do not fit into the memory of {self.device}: going on with {half}")
-        for lanes in (started[:half], started[half:]):
-            self._run_as_fits(lanes)
+        lanes = [each.lane for each in started if not each.has_diverged]
+        for fewer in (lanes[:half], lanes[half:]):
+            self.run(fewer)
 
     def _started(self, lane: Lane) -> _Started:
-        """The furthest state there is of a lane's training."""
+        """Where a lane's training can go on from: the furthest state there is."""
         mask = self.store.mask(lane.last.mask) if lane.last.mask else None
-        saved = progress.load(self.store.progress_file(lane.trajectory))
-        if saved is not None and saved[0].iteration <= lane.last.stop:
-            return _Started(lane, mask, *saved)
+        file = self.store.progress_file(lane.trajectory)
+        saved = progress.load(file)
+        if saved is not None and saved.state.iteration <= lane.last.stop:
+            iteration = saved.state.iteration
+            return _Started(lane, mask, iteration, partial(progress.state, file), saved.curve, saved.seconds)
         waypoint = self.store.waypoint(lane.last, before=lane.steps[0].stop)
         if waypoint is not None:
-            curve = self.store.curve(waypoint)
-            return _Started(
-                lane, mask, self.store.state(waypoint), curve.on_grid(lane.last.course.evaluate, lane.last.start)
-            )
-        return _Started(lane, mask, self._origin(lane.last, mask), Curve())
+            curve = self.store.curve(waypoint).on_grid(lane.last.course.evaluate, lane.last.start)
+            return _Started(lane, mask, waypoint.stop, partial(self.store.state, waypoint), curve)
+        return _Started(lane, mask, lane.last.start, partial(self._origin, lane.last, mask), Curve())
 
     def _origin(self, step: Train, mask: Mask | None) -> State:
         """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs."""
@@ -103,7 +105,10 @@ class _Started:
 
     lane: Lane
     mask: Mask | None
-    state: State
+    iteration: int
+    state: Callable[[], State]
+    """Reads or draws the state there. It is not kept: many lanes' would take as much memory again as their training."""
+
     curve: Curve
     seconds: float = 0.0
     has_diverged: bool = False
@@ -122,22 +127,8 @@ class _Batch:
         self.clock = time.monotonic()
 
     def run(self) -> None:
-        state = State.stacked([lane.state for lane in self.started], self.trainer.device)
-        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
-        noises = [lane.lane.last.noise for lane in self.started]
-        self.part = part(
-            self.course,
-            noises,
-            state,
-            masks,
-            choice=self.trainer.choice,
-            schedules=self._schedules(),
-            examples=self.examples,
-            team=self.team,
-        )
+        self._begin()
         state = self.part.state
-        if self.team is not None:
-            self._tell_of_work(noises, masks, self.team)
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:
             self._evaluate(state, torch.empty(len(self.started), 0))
@@ -159,12 +150,32 @@ class _Batch:
             self.team.tell(Done())
             self.team.is_training = False
 
+    def _begin(self) -> None:
+        """Put the lanes side by side, in every process of the run."""
+        masks = _stacked_masks([lane.mask for lane in self.started], self.trainer.device)
+        noises = [lane.lane.last.noise for lane in self.started]
+        self.part = part(
+            self.course,
+            noises,
+            self._stacked_state(self.trainer.device),
+            masks,
+            choice=self.trainer.choice,
+            schedules=self._schedules(),
+            examples=self.examples,
+            team=self.team,
+        )
+        if self.team is not None:
+            self._tell_of_work(noises, masks, self.team)
+
+    def _stacked_state(self, device: torch.device) -> State:
+        return State.filled((lane.state() for lane in self.started), len(self.started), device)
+
     def _tell_of_work(self, noises: Sequence[Noise], masks: Mapping[str, Tensor], team: Team) -> None:
         """Have the other processes of the run begin the same batch of lanes."""
         work = Work(
             course=self.course,
             noises=noises,
-            state=State.stacked([lane.state for lane in self.started], torch.device("cpu")),
+            state=self._stacked_state(torch.device("cpu")),
             masks={name: mask.cpu() for name, mask in masks.items()},
             choice=self.trainer.choice,
             schedules=self._schedules(),

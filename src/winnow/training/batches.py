@@ -79,7 +79,7 @@ class Batches:
 
     def _permutation(self, noise: Noise, epoch: int) -> Tensor:
         stream = generator(noise.seed, noise.replicate, "order", noise.sample, epoch)
-        return torch.randperm(len(self.examples), generator=stream)
+        return torch.randperm(len(self.examples), generator=stream, dtype=torch.int32)
 
     def _drawn(self, augment: tuple[Augmentation, ...], noise: Noise, epoch: int) -> Draws:
         stream = generator(noise.seed, noise.replicate, "augment", noise.sample, epoch)

@@ -99,7 +99,7 @@ class Perceptron:
         self.names = names
         _accept_beta()
         self.patterns = {name: Pattern.of(mask) for name, mask in masks.items() if float(mask.mean()) < SPARSE_BELOW}
-        self.masks = {name: mask for name, mask in masks.items() if name not in self.patterns}
+        self.masks = {name: mask.to(torch.uint8) for name, mask in masks.items() if name not in self.patterns}
         self._gradients: Tensors = {}  # written over by every iteration: new memory each time costs page faults
 
     def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -67,22 +67,36 @@ class State:
     @classmethod
     def stacked(cls, states: Sequence[State], device: torch.device) -> State:
         """The lanes of several states side by side; they must be at the same iteration, with the same names."""
-        first = states[0]
-        if any((state.iteration, state.age) != (first.iteration, first.age) for state in states):
-            raise ValueError("lanes of one batch must be at the same iteration")
+        return cls.filled(states, len(states), device)
 
-        def joined(parts: Sequence[Tensors]) -> Tensors:
-            return {name: torch.cat([part[name] for part in parts]).to(device) for name in parts[0]}
+    @classmethod
+    def filled(cls, states: Iterable[State], lanes: int, device: torch.device) -> State:
+        """As `stacked`, one lane after the other: where `states` makes each as it comes, none is held twice."""
+        made: State | None = None
+        windows: list[Tensor] = []
+        for number, state in enumerate(states):
+            made = made or state._room(lanes, device)
+            if (state.iteration, state.age) != (made.iteration, made.age):
+                raise ValueError("lanes of one batch must be at the same iteration")
+            for theirs, ours in zip(state._groups(), made._groups(), strict=True):
+                for name, tensor in ours.items():
+                    tensor[number].copy_(theirs[name][0])
+            windows.append(state.window)
+        assert made is not None and len(windows) == lanes
+        return dataclasses.replace(made, window=torch.cat(windows).to(device))
 
-        return cls(
-            first.iteration,
-            first.age,
-            joined([state.parameters for state in states]),
-            joined([state.buffers for state in states]),
-            {slot: joined([state.slots[slot] for state in states]) for slot in first.slots},
-            torch.cat([state.window for state in states]).to(device),
-            joined([state.masks for state in states]),
-        )
+    def _room(self, lanes: int, device: torch.device) -> State:
+        """A state with room for so many lanes like this one."""
+
+        def room(tensors: Tensors) -> Tensors:
+            return {name: tensor.new_empty((lanes, *tensor.shape[1:]), device=device) for name, tensor in tensors.items()}
+
+        slots = {slot: room(tensors) for slot, tensors in self.slots.items()}
+        parameters, buffers, masks = (room(tensors) for tensors in (self.parameters, self.buffers, self.masks))
+        return State(self.iteration, self.age, parameters, buffers, slots, self.window, masks)
+
+    def _groups(self) -> list[Tensors]:
+        return [self.parameters, self.buffers, *self.slots.values(), self.masks]
 
     def with_slots(self, slots: Sequence[str], *, fresh: bool = False) -> State:
         """This state with the optimizer's buffers it needs: those saved, or zeros if there are none or if `fresh`."""
