@@ -3,9 +3,9 @@
 python benchmarks/loader.py [--images 1200] [--width 500 --height 375] [--size 224] [--batch 64] [--folder DIR]
 
 All three cut parts of random size and shape out of the same generated JPEGs, mirror half of them, and give normalized
-float32 batches. The DataLoader has as many worker processes as there are processors, which stay alive between epochs.
-Processor time, which a busy machine distorts less, is that of an epoch in this process: the DataLoader's without
-workers.
+float32 batches. Every epoch begins with nothing prepared. The DataLoader has as many worker processes as there are
+processors, which stay alive between epochs. Processor time, which a busy machine distorts less, is that of an epoch in
+this process: the DataLoader's without workers.
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ class Plain(Dataset[tuple[Tensor, int]]):
         return 0, 0, width, height
 
 
-def processor_time(epoch: Callable[[], object], rounds: int) -> float:
+def processor_time(epoch: Callable[[], object], rounds: int, between: Callable[[], object]) -> float:
     """Median processor seconds of an epoch, of all threads of this process."""
     taken: list[float] = []
     for _ in range(rounds):
+        between()
         began = time.process_time()
         epoch()
         taken.append(time.process_time() - began)
@@ -118,32 +119,36 @@ def main() -> None:
             num_workers=workers,
             persistent_workers=True,
         )
-        epochs = len(files) // asked.batch
-        done = {"folder": 0, "packed": 0}
-        streams = {}
+        batches = len(files) // asked.batch
+        streams: dict[str, Streaming] = {}
         for kind, place in (("folder", root), ("packed", packed)):
             train, _ = image_pictures(f"{kind}:{place}")
             examples = Streamed(train, torch.arange(len(train)), size=asked.size, mean=MEAN, std=STD, device="cpu")
             streams[kind] = Streaming(examples, [Noise(seed=0, replicate=0)], asked.batch, ("flip", "resized-crop"))
 
         def epoch(kind: str) -> None:
-            for _ in range(epochs):
-                streams[kind].at(done[kind])
-                done[kind] += 1
+            for iteration in range(batches):
+                streams[kind].at(iteration)
+
+        def settle() -> None:
+            """Nothing is decoded ahead in the time of another; each epoch begins with nothing prepared."""
+            for stream in streams.values():
+                stream.close()
+            time.sleep(0.1)
 
         candidates = {
             f"DataLoader, PIL, {workers} workers": lambda: deque(plain, maxlen=0),  # one batch after the other
             "Winnow, folder": lambda: epoch("folder"),
             "Winnow, packed": lambda: epoch("packed"),
         }
-        seconds = alternate(candidates, rounds=asked.rounds)
+        seconds = alternate(candidates, rounds=asked.rounds, between=settle)
         alone = DataLoader(plain.dataset, asked.batch, shuffle=True, drop_last=True)
         busy = [
-            processor_time(each, asked.rounds)
+            processor_time(each, asked.rounds, settle)
             for each in (lambda: deque(alone, maxlen=0), lambda: epoch("folder"), lambda: epoch("packed"))
         ]
         baseline = next(iter(seconds.values()))
-        images = epochs * asked.batch
+        images = batches * asked.batch
         for (name, taken), cost in zip(seconds.items(), busy, strict=True):
             print(
                 f"{name:28}{taken:8.2f} s an epoch{images / taken:9.0f} images/s{baseline / taken:7.2f} x"

@@ -22,7 +22,6 @@ from timing import machine
 from winnow.data import Resident
 from winnow.training import Perceptron
 
-
 BATCH = 128
 
 

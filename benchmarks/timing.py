@@ -11,13 +11,19 @@ from collections.abc import Callable, Mapping
 import torch
 
 
-def alternate(candidates: Mapping[str, Callable[[], object]], *, rounds: int = 9) -> dict[str, float]:
-    """Median seconds of each candidate, run in turn `rounds` times after one warm-up each."""
+def alternate(
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int = 9, between: Callable[[], object] = lambda: None
+) -> dict[str, float]:
+    """Median seconds of each candidate, run in turn `rounds` times after one warm-up each.
+
+    `between`, which is not timed, is called before each.
+    """
     for run in candidates.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, run in candidates.items():
+            between()
             began = time.perf_counter()
             run()
             if torch.cuda.is_available():

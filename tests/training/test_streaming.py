@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
@@ -14,7 +15,7 @@ from winnow.course import Noise
 from winnow.data import Shard, Streamed, image_pictures
 from winnow.data import streamed as streaming_threads
 from winnow.data.augment import Augmentation
-from winnow.data.crops import Boxer
+from winnow.data.crops import Boxer, central
 from winnow.errors import DataError
 from winnow.training import Streaming
 
@@ -204,3 +205,39 @@ def test_a_batch_outlasts_the_next_one(reference: list[tuple[Tensor, Tensor]]) -
     first, _ = own.at(0)
     second, _ = own.at(1)
     assert torch.equal(first, reference[0][0]) and torch.equal(second, reference[1][0])
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (40, 50), (150, 161)])
+def test_images_of_any_size_are_mirrored_at_the_side_and_normalized_alike(height: int, width: int) -> None:
+    stream = torch.Generator().manual_seed(0)
+    original = torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=stream)
+
+    class One:
+        labels = torch.zeros(1, dtype=torch.int64)
+
+        def __len__(self) -> int:
+            return 1
+
+        def picture(self, number: int, box: Boxer, size: int) -> Tensor:
+            square = F.pad(original, (0, size - width, 0, size - height))
+            return square.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+
+    size = max(height, width)
+    mean, std = (0.1, 0.2, 0.3), (0.5, 0.6, 0.7)
+    examples = Streamed(One(), torch.arange(1), size=size, mean=mean, std=std, device="cpu")
+    pixels = examples.begin([0, 0], [central, central], [True, False]).pixels()
+    expected = One().picture(0, central, size)
+    assert torch.equal(pixels[0], expected.flip(2)) and torch.equal(pixels[1], expected)
+
+    by_hand = (expected.double() / 255 - torch.tensor(mean).view(3, 1, 1)) / torch.tensor(std).view(3, 1, 1)
+    torch.testing.assert_close(examples.normalized(pixels)[1].double(), by_hand, rtol=0, atol=2e-6)
+
+
+def test_what_is_decoded_ahead_is_dropped_on_closing_and_any_iteration_can_be_asked_for_again(
+    reference: list[tuple[Tensor, Tensor]],
+) -> None:
+    batches = stream()
+    batches.at(0)
+    batches.close()
+    assert not batches._pending
+    assert torch.equal(batches.at(1)[0], reference[1][0])

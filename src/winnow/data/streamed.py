@@ -8,7 +8,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from winnow.data.crops import Boxer, central
@@ -18,6 +20,9 @@ from winnow.errors import RecipeError
 
 _AT_ONCE = 8
 """Images that a thread decodes before it takes up others."""
+
+_ALONE = 32_767
+"""Numbers that PyTorch works on without calling up other threads."""
 
 _EVALUATED = 256
 """The most images that are evaluated at once: a network's features of a thousand large ones fill a GPU."""
@@ -94,22 +99,36 @@ class Streamed:
         """Have the images at some positions decoded, each cut as its box says, and mirrored if it says so."""
         shape = (len(positions), self.size, self.size, 3)  # as images are decoded, and as convolutions like it best
         pixels = torch.empty(shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        places = pixels.numpy()  # PyTorch would copy with threads of its own in each of ours
+        places = pixels.numpy()
 
         def decode(start: int) -> None:
             for place in range(start, min(start + _AT_ONCE, len(positions))):
                 image = self._pictures.picture(self._index[positions[place]], boxes[place], self.size)
-                rows = image.permute(1, 2, 0).numpy()  # (size, size, 3)
-                places[place] = rows[:, ::-1] if flips and flips[place] else rows
+                write = _write_mirrored if flips and flips[place] else _write
+                write(image.permute(1, 2, 0), places[place])
 
         parts = [_threads().submit(decode, start) for start in range(0, len(positions), _AT_ONCE)]
         return Pending(pixels.permute(0, 3, 1, 2), parts)
 
     def normalized(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
         """Pixels, uint8 (..., 3, size, size), as float32 on the device, laid out as they were, or in `out`."""
+        if self.device.type == "cpu":
+            return self._normalized_here(pixels, torch.empty_like(pixels, dtype=torch.float32) if out is None else out)
         on_device = pixels.to(self.device, non_blocking=True)
         values = on_device.float() if out is None else out.copy_(on_device)
         return values.mul_(self._gain).add_(self._offset)
+
+    def _normalized_here(self, pixels: Tensor, out: Tensor) -> Tensor:
+        """The same on a CPU: image by image, so that each stays in the cache, and by numpy in this thread alone.
+
+        PyTorch's threads would wait for more such work for a while, on the processors that are to decode meanwhile.
+        """
+        gain, offset = self._gain.numpy(), self._offset.numpy()
+        for image, place in zip(pixels.flatten(0, -4).numpy(), out.flatten(0, -4).numpy(), strict=True):
+            place[:] = image
+            np.multiply(place, gain, out=place)
+            np.add(place, offset, out=place)
+        return out
 
     def labels_at(self, index: Tensor) -> Tensor:
         """Labels, int64 (*index.shape,), of the images at `index`."""
@@ -127,6 +146,18 @@ class Streamed:
 
     def _centres(self, part: Tensor) -> Pending:
         return self.begin(cast("list[int]", part.tolist()), [central] * len(part))
+
+
+def _write(image: Tensor, place: NDArray[np.uint8]) -> None:
+    """Put an image, (height, width, 3), in its place. PyTorch would copy with threads of its own in each of ours."""
+    place[:] = image.numpy()
+
+
+def _write_mirrored(image: Tensor, place: NDArray[np.uint8]) -> None:
+    """The same with left and right swapped: by PyTorch, which numpy takes five times as long as, a few rows at once."""
+    rows = max(1, _ALONE // image[0].numel())
+    for start in range(0, len(image), rows):
+        place[start : start + rows] = image[start : start + rows].flip(1).numpy()
 
 
 @lru_cache(maxsize=1)

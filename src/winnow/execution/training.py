@@ -128,6 +128,12 @@ class _Batch:
 
     def run(self) -> None:
         self._begin()
+        try:
+            self._train()
+        finally:
+            self.part.batches.close()
+
+    def _train(self) -> None:
         state = self.part.state
         watch = Watch(window=state.window, save=self._save, tell=self._tell, is_interrupted=self.trainer.is_interrupted)
         if state.iteration == self.start and self.start not in self.started[0].curve.rows:

@@ -25,6 +25,10 @@ class Stream(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Nothing more will be asked for: stop what is prepared ahead."""
+        ...
+
 
 class Batches:
     """The training examples in the order of each lane's noise, a new order every epoch.
@@ -63,6 +67,9 @@ class Batches:
         index = self.shard.of(self._order[:, start:stop])  # (lanes, batch)
         draws = self._draws.at(start, stop).of(self.shard).flat() if self.augment else None
         return self.examples.images_at(index, draws), self.examples.labels_at(index)
+
+    def close(self) -> None:
+        """See Stream: nothing is prepared ahead."""
 
     def _begin(self, epoch: int) -> None:
         """Draw an epoch's order, (lanes, examples), and augmentation. Lanes of the same noise share a draw."""

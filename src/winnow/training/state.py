@@ -89,7 +89,7 @@ class State:
         """A state with room for so many lanes like this one."""
 
         def room(tensors: Tensors) -> Tensors:
-            return {name: tensor.new_empty((lanes, *tensor.shape[1:]), device=device) for name, tensor in tensors.items()}
+            return {name: each.new_empty((lanes, *each.shape[1:]), device=device) for name, each in tensors.items()}
 
         slots = {slot: room(tensors) for slot, tensors in self.slots.items()}
         parameters, buffers, masks = (room(tensors) for tensors in (self.parameters, self.buffers, self.masks))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import lru_cache
 from typing import cast
 
@@ -53,8 +53,7 @@ class Streaming:
         On a CPU the images of a single lane are written over by the second call that follows.
         """
         due = range(iteration, iteration + 1 + _AHEAD)
-        for other in [known for known in self._pending if known not in due]:
-            self._pending.pop(other)[1].cancel()
+        self._keep(due)
         for following in due:
             if following not in self._pending:
                 self._pending[following] = self._begun(following)
@@ -67,6 +66,15 @@ class Streaming:
             return images, labels
         lanes = self._lanes.to(images.device)
         return images[lanes], labels[lanes]
+
+    def close(self) -> None:
+        """See Stream."""
+        self._keep(())
+
+    def _keep(self, due: Collection[int]) -> None:
+        """Decode no more for iterations but these."""
+        for other in [known for known in self._pending if known not in due]:
+            self._pending.pop(other)[1].cancel()
 
     def _room(self, pixels: Tensor) -> Tensor | None:
         """Where a batch's images go on a CPU: into those of the batch before the last."""
