@@ -14,8 +14,10 @@ from winnow.course import Course
 from winnow.errors import MissingResult, RecipeError
 from winnow.experiments.experiment import TICKET
 from winnow.intervals import interval, paired, unpaired
+from winnow.pruning.overlap import Packed, chance, together
 from winnow.recipe import Matching
-from winnow.results import Level, Results, Training
+from winnow.results import Level, Results, Spread, Training
+from winnow.steps import Draw, Prune, Train
 from winnow.store import Store
 
 
@@ -59,6 +61,11 @@ class ComparisonRecord(NamedTuple):
     difference_low: float | None
     difference_high: float | None
 
+    overlap: float | None
+    """Of the masks of a replicate with those of the first set at that density: the mean Jaccard index."""
+
+    overlap_by_chance: float | None
+
 
 @dataclass(frozen=True)
 class Point:
@@ -67,6 +74,8 @@ class Point:
     density: float
     accuracies: Mapping[int, float]
     how: Literal["nearest level", "interpolated"] = "nearest level"
+    level: int | None = None
+    """None where it is interpolated."""
 
 
 @dataclass(frozen=True)
@@ -80,14 +89,19 @@ class Side:
 
     @cached_property
     def levels(self) -> list[Level]:
-        """The levels of the set that have results; tickets begin with the dense network."""
-        found = [level for level in self.results.levels if level.control == self.control]
+        """The levels of the set that were trained to the end; tickets begin with the dense network."""
+        found = [level for level in self.results.levels if level.control == self.control and level.cut is None]
         if not found:
             raise MissingResult(
                 f"'{self.name}' has no results of control '{self.control}' in {self.store.root}.\n"
                 f"It has {', '.join(dict.fromkeys(level.control for level in self.results.levels)) or 'none at all'}."
             )
         return found
+
+    @property
+    def cut(self) -> list[Level]:
+        """The levels that were trained only to rank weights by (`prune.at`), which are not compared."""
+        return [level for level in self.results.levels if level.control == self.control and level.cut is not None]
 
     @property
     def matching(self) -> Matching:
@@ -115,8 +129,15 @@ class Side:
         points: list[Point] = []
         for level in self.levels:
             found = self.trainings(level.level)
-            points.append(Point(level.density, {each.row.replicate: each.accuracy(matching) for each in found}))
+            accuracies = {each.row.replicate: each.accuracy(matching) for each in found}
+            points.append(Point(level.density, accuracies, level=level.level))
         return sorted(points, key=lambda point: -point.density)
+
+    def masks(self, level: int) -> dict[int, Prune | Draw | Train]:
+        """The steps that made a level's masks, by replicate; there are none of the dense network."""
+        of = (self.control, level)
+        rows = (row for row in self.results.experiment.rows if (row.control, row.level) == of)
+        return {row.replicate: row.mask for row in rows if row.mask is not None}
 
     def cost(self, level: int) -> Cost:
         """What one replicate's result at a level takes: the mean over the replicates."""
@@ -176,6 +197,19 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Overlap:
+    """What a set's masks at a level have in common with the first set's at that density, replicate by replicate."""
+
+    level: Level
+    reference_level: int
+    jaccard: Spread
+    """Over the replicates: the weights that both masks keep, of those that either keeps."""
+
+    chance: float
+    """What two independent random masks with as many weights in each layer would have."""
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Sets of results, each compared with the first."""
 
@@ -206,6 +240,32 @@ class Comparison:
                     found.append(difference)
         return found
 
+    def overlaps(self, side: Side) -> list[Overlap]:
+        """How a set's masks overlap with the first set's, where both have masks of the same replicates of one network.
+
+        Levels whose masks are the very same, as a reinitialized network's are its ticket's, are left out.
+        """
+        first = self.sides[0]
+        found: list[Overlap] = []
+        for each in self.differences(side):
+            if not each.is_paired or each.reference.level is None:
+                continue
+            theirs, ours = first.masks(each.reference.level), side.masks(each.level.level)
+            pairs = [(theirs[replicate], ours[replicate]) for replicate in each.replicates if replicate in ours]
+            if all(one == other for one, other in pairs):
+                continue
+            try:
+                shared = [
+                    list(Packed(first.store.mask(one)).shared(Packed(side.store.mask(other))).values())
+                    for one, other in pairs
+                ]
+            except MissingResult:
+                continue
+            jaccard = Spread(tuple(together(layers).jaccard for layers in shared))
+            by_chance = statistics.fmean(chance(layers).mean for layers in shared)
+            found.append(Overlap(each.level, each.reference.level, jaccard, by_chance))
+        return found
+
     def _by_density(self, side: Side) -> list[Level]:
         return sorted(side.levels, key=lambda level: -level.density)
 
@@ -214,11 +274,12 @@ class Comparison:
         first = self.sides[0]
         for side in self.sides:
             differences = {} if side is first else {each.level.level: each for each in self.differences(side)}
+            overlaps = {} if side is first else {each.level.level: each for each in self.overlaps(side)}
             for level, point in zip(self._by_density(side), side.points(self.matching), strict=True):
                 values = list(point.accuracies.values())
                 low, high = interval(values)
                 spent = side.cost(level.level)
-                against = differences.get(level.level)
+                against, overlap = differences.get(level.level), overlaps.get(level.level)
                 yield ComparisonRecord(
                     side.name,
                     side.results.identity,
@@ -241,6 +302,8 @@ class Comparison:
                     against.pairs if against else None,
                     against.mean if against else None,
                     *(against.interval if against else (None, None)),
+                    overlap.jaccard.mean if overlap else None,
+                    overlap.chance if overlap else None,
                 )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from winnow.cli.sets import side
 from winnow.recipes import read, to_toml
 
 from .conftest import EDITS, TINY, Winnow
@@ -23,8 +24,7 @@ def test_two_controls_of_a_run_are_compared_with_intervals_and_costs(
     table = tmp_path / "table.csv"
     said = winnow("compare", "digits", "digits@reinit", "--store", finished, "--out", table)
     assert said.code == 0, said.err
-    assert "Paired by replicate." in said.out
-    assert all(line[-1] == "2" or line[-2] == "2" for line in lines(said.out, "1") + lines(said.out, "2"))
+    assert "Paired by replicate; n = 2." in said.out
     assert "digits: all results took 6 trainings, 240 iterations" in said.out
     assert "digits@reinit: all results took 8 trainings, 320 iterations" in said.out
     (figure,) = [line for line in said.out.splitlines() if line.startswith("figure: ")]
@@ -50,6 +50,37 @@ def test_runs_of_two_stores_files_and_identities_are_named_as_people_write_them(
     assert said.code == 0, said.err
     assert f"A = {finished}:digits, tickets" in said.out.replace("\n", " ").replace("  ", " ")
     assert "+0.00" in said.out and "2 replicates" in said.out
+
+
+def test_levels_that_were_trained_to_rank_weights_alone_are_not_compared(winnow: Winnow, finished: Path) -> None:
+    words = ("--name", "cheap", "--prune.at", "10it", "--prune.train-levels", "2")
+    assert winnow("run", "digits", *TINY, *words, "--store", finished, "--progress", "quiet").code == 0
+    said = winnow("compare", "digits", "cheap", "--store", finished)
+    accuracy, overlap = said.out.split("Overlap of a replicate's masks")
+    assert [line[0] for line in lines(accuracy) if line[2:3] == ["%"]] == ["0", "2"]
+    assert "Left out: levels 1,\n  trained to 10 iterations to rank weights by." in accuracy
+    (level_2,) = [line for line in lines(overlap, "2") if "±" in line]
+    assert level_2[-3:] == ["90", "75", "%"]  # 40 + 10 + 40 iterations instead of three times 40
+
+
+def test_the_overlap_of_masks_is_that_of_the_masks_themselves(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    words = ("--name", "random", "--prune.score", "random", "--control", "reinit")
+    assert winnow("run", "digits", *TINY, *words, "--store", finished, "--progress", "quiet").code == 0
+    table = tmp_path / "table.csv"
+    said = winnow("compare", "digits", "random", "random@reinit", "--store", finished, "--out", table)
+    assert said.code == 0, said.err
+    rows = {(row["set"], row["level"]): row for row in csv.DictReader(table.read_text("utf-8").splitlines())}
+    assert rows["random", "0"]["overlap"] == rows["digits", "1"]["overlap"] == ""
+
+    one, other = (side(name, finished) for name in ("digits", "random"))
+    by_hand: list[float] = []
+    for replicate in range(2):
+        first, second = (each.store.mask(each.masks(2)[replicate]) for each in (one, other))
+        both = sum(int((first[name] & second[name]).sum()) for name in first)
+        either = sum(int((first[name] | second[name]).sum()) for name in first)
+        by_hand.append(both / either)
+    assert float(rows["random", "2"]["overlap"]) == pytest.approx(sum(by_hand) / 2, rel=1e-12)
+    assert float(rows["random", "2"]["overlap_by_chance"]) == pytest.approx(0.28, abs=0.02)
 
 
 def test_experiments_of_one_name_are_told_apart_by_what_differs(winnow: Winnow, finished: Path) -> None:

@@ -24,7 +24,7 @@ def test_rivals_are_rows_beside_the_tickets_and_cost_one_training_each(winnow: W
     name = said.out.split("(", 1)[1].split(")")[0]  # other settings of rivals make another experiment
     said = winnow("compare", name, f"{name}@gmp", f"{name}@rigl", "--store", finished)
     assert said.code == 0, said.err
-    assert f"{name}@gmp: all results took 4 trainings, 160 iterations" in said.out
+    assert "B: all results took 4 trainings, 160 iterations" in said.out
 
     said = winnow("masks", "digits", *TINY, *RIVALS, "--store", finished)
     assert said.code == 0, said.err

@@ -31,7 +31,9 @@ def differences_tables(comparison: Comparison) -> Group:
 def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
     first, found = comparison.sides[0], comparison.differences(side)
     reason = why_unpaired(first, side)
-    how = "Paired by replicate." if reason is None else f"Not paired, since {reason}: Welch's interval."
+    numbers = {each.pairs for each in found}
+    how = "Paired by replicate" if reason is None else f"Not paired, since {reason}: Welch's interval"
+    how += f"; n = {min(numbers)}." if len(numbers) == 1 else "."
     blocks: list[Table | str] = [f"{_named(comparison, side)}, {_described(side)}.", how]
     if side.matching != comparison.matching:
         blocks.append(
@@ -48,7 +50,7 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
         short(comparison, side),
         "difference",
         "95 % interval",
-        "n",
+        *(["n"] if len(numbers) > 1 else []),
         "",
     ):
         table.add_column(column, justify="right", no_wrap=True)
@@ -60,7 +62,7 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
             _accuracy(list(each.here.accuracies.values())),
             f"{100 * each.mean:+.2f}",
             _interval(each),
-            str(each.pairs),
+            *([str(each.pairs)] if len(numbers) > 1 else []),
             _verdict(each),
         )
     blocks.append(table)
@@ -72,7 +74,39 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
     left_out = len(side.levels) - len(found)
     if left_out:
         blocks.append(f"Left out: {left_out} levels, at densities that {short(comparison, first)} does not reach.")
-    return blocks
+    if side.cut:
+        levels = ", ".join(str(level.level) for level in side.cut)
+        blocks.append(f"Left out: levels {levels},\n  trained to {side.cut[0].cut:,} iterations to rank weights by.")
+    return blocks + _overlaps(comparison, side)
+
+
+def _overlaps(comparison: Comparison, side: Side) -> list[Table | str]:
+    """How masks overlap with the first set's, beside what each set spent on them."""
+    overlaps = comparison.overlaps(side)
+    if not overlaps:
+        return []
+    first = comparison.sides[0]
+    table = Table(box=None, pad_edge=False)
+    for column in ("level", "density", "overlap", "by chance", "iterations", f"of {short(comparison, first)}'s"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in overlaps:
+        spent, theirs = (
+            one.cost(level).iterations for one, level in ((side, each.level.level), (first, each.reference_level))
+        )
+        spread = "" if math.isnan(each.jaccard.std) else f" ± {each.jaccard.std:.3f}"
+        table.add_row(
+            str(each.level.level),
+            f"{100 * each.level.density:.2f} %",
+            f"{each.jaccard.mean:.3f}{spread}",
+            f"{each.chance:.3f}",
+            f"{spent:,}",
+            f"{100 * spent / theirs:.0f} %",
+        )
+    words = (
+        "Overlap of a replicate's masks in the two sets (Jaccard index, mean ± std), that\n"
+        "of random masks, and the iterations that one replicate's result took in all:"
+    )
+    return ["", words, table]
 
 
 def costs_table(comparison: Comparison) -> Group:
@@ -111,7 +145,7 @@ def costs_table(comparison: Comparison) -> Group:
     return Group(table, note, *lines)
 
 
-_LONG = 16
+_LONG = 13
 """Letters of a name that tables have room for."""
 
 
