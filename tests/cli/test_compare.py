@@ -60,7 +60,7 @@ def test_levels_that_were_trained_to_rank_weights_alone_are_not_compared(winnow:
     assert [line[0] for line in lines(accuracy) if line[2:3] == ["%"]] == ["0", "2"]
     assert "Left out: levels 1,\n  trained to 10 iterations to rank weights by." in accuracy
     (level_2,) = [line for line in lines(overlap, "2") if "±" in line]
-    assert level_2[-3:] == ["90", "75", "%"]  # 40 + 10 + 40 iterations instead of three times 40
+    assert level_2[-3:] == ["60", "50", "%"]  # 10 + 10 + 40 iterations instead of three times 40
 
 
 def test_the_overlap_of_masks_is_that_of_the_masks_themselves(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
