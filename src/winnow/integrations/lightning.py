@@ -7,17 +7,15 @@ levels = imp.fit(Trainer(max_steps=10_000, callbacks=[imp]), module, winnow.Rewi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from winnow.errors import MissingExtra, RewindError
-from winnow.integrations.rounds import Level, Rounds
-from winnow.loop import Masked, masked
+from winnow.integrations.rounds import Level, Rewinding
+from winnow.loop import masked
 from winnow.loop.random import random_state, set_random_
-from winnow.pruning import Mask
-from winnow.pruning.prune import Scope
-from winnow.pruning.scores import Score
 
 try:
     from lightning.pytorch import Callback, LightningModule, Trainer
@@ -27,7 +25,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("lightning", "lightning", "Pruning what Lightning trains") from None
 
 
-class IMP(Callback):
+class IMP(Rewinding, Callback):
     """Train, prune, rewind to iteration k, train again: `levels` times, by a Trainer that has this among its callbacks.
 
     `rewind` is k, in optimizer steps. What goes back is Lightning's own checkpoint of k (weights, batch-norm
@@ -38,32 +36,11 @@ class IMP(Callback):
     Source: SLTH (arXiv 1903.01611), Algorithm 1.
     """
 
-    def __init__(
-        self,
-        *,
-        levels: int,
-        rate: float | Mapping[str, float],
-        rewind: int,
-        scope: Scope = "global",
-        score: str | Score = "magnitude",
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-    ) -> None:
-        self.rounds = Rounds(
-            levels=levels,
-            rate=rate,
-            rewind=rewind,
-            scope=scope,
-            score=score,
-            include=include,
-            exclude=exclude,
-        )
-        self.level = 0
-        self.mask: Mask | None = None
-        self._point: Path | None = None
-        self._random: Mapping[str, Any] = {}
-        self._is_saved = False
-        self._held: Masked | None = None
+    _point: Path | None = None
+    """Where the checkpoint of k lies while `fit` runs."""
+
+    _random: Mapping[str, Any] = MappingProxyType({})
+    _is_saved = False
 
     def fit(self, trainer: Trainer, model: LightningModule, *data: Any, **named: Any) -> list[Level]:
         """Run all levels, each as `trainer.fit(model, *data)`; gives what became of each, the dense network first.
@@ -121,11 +98,6 @@ class IMP(Callback):
             assert self._point is not None
             trainer.save_checkpoint(self._point)
             self._random, self._is_saved = random_state(), True
-
-    def _let_go(self) -> None:
-        if self._held is not None:
-            self._held.remove()
-            self._held = None
 
 
 def _check_data_order(trainer: Trainer) -> None:

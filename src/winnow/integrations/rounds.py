@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from torch import nn
 
 from winnow.errors import RecipeError
-from winnow.loop import prune
+from winnow.loop import Masked, prune
 from winnow.pruning import Mask
 from winnow.pruning.prune import Scope
 from winnow.pruning.scores import Score
@@ -69,3 +69,31 @@ class Rounds:
                 f"rewind is {self.rewind}, but training ended at {reached} optimizer steps.\n"
                 f"Choose k below the length of training; the papers use at most 7 % of it."
             )
+
+
+class Rewinding:
+    """What both callbacks are made of: the rounds, the level under way, and the mask that is held meanwhile."""
+
+    def __init__(
+        self,
+        *,
+        levels: int,
+        rate: float | Mapping[str, float],
+        rewind: int,
+        scope: Scope = "global",
+        score: str | Score = "magnitude",
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> None:
+        self.rounds = Rounds(
+            levels=levels, rate=rate, rewind=rewind, scope=scope, score=score, include=include, exclude=exclude
+        )
+        self.level = 0
+        self.mask: Mask | None = None
+        self._held: Masked | None = None
+
+    def _let_go(self) -> None:
+        """Hold no mask any more; the pruned weights stay zero until something trains them."""
+        if self._held is not None:
+            self._held.remove()
+            self._held = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,11 +15,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from winnow.errors import MissingExtra, RecipeError, RewindError
-from winnow.integrations.rounds import Level, Rounds
-from winnow.loop import Masked, RewindPoint, masked, rewind, rewind_point
-from winnow.pruning import Mask
-from winnow.pruning.prune import Scope
-from winnow.pruning.scores import Score
+from winnow.integrations.rounds import Level, Rewinding
+from winnow.loop import RewindPoint, masked, rewind, rewind_point
 
 try:
     from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -30,7 +26,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("transformers", "transformers", "Pruning what Hugging Face's Trainer trains") from None
 
 
-class IMP(TrainerCallback):
+class IMP(Rewinding, TrainerCallback):
     """Train, prune, rewind to iteration k, train again: `levels` times, by a Trainer that has this among its callbacks.
 
     `rewind` is k, in optimizer steps. What goes back is the Trainer's own checkpoint of k (weights, optimizer,
@@ -42,32 +38,11 @@ class IMP(TrainerCallback):
     Source: SLTH (arXiv 1903.01611), Algorithm 1.
     """
 
-    def __init__(
-        self,
-        *,
-        levels: int,
-        rate: float | Mapping[str, float],
-        rewind: int,
-        scope: Scope = "global",
-        score: str | Score = "magnitude",
-        include: Sequence[str] = (),
-        exclude: Sequence[str] = (),
-    ) -> None:
-        self.rounds = Rounds(
-            levels=levels,
-            rate=rate,
-            rewind=rewind,
-            scope=scope,
-            score=score,
-            include=include,
-            exclude=exclude,
-        )
-        self.level = 0
-        self.mask: Mask | None = None
-        self._folder: Path | None = None
-        self._start: RewindPoint | None = None
-        self._is_ours = False
-        self._held: Masked | None = None
+    _folder: Path | None = None
+    """Where the checkpoint of k lies while `train` runs."""
+
+    _start: RewindPoint | None = None
+    _is_ours = False
 
     def train(self, trainer: Trainer) -> list[Level]:
         """Run all levels, each as `trainer.train()`, and evaluate each where there is something to evaluate on.
@@ -130,11 +105,6 @@ class IMP(TrainerCallback):
     ) -> None:
         """Let go of the mask; the pruned weights are zero."""
         self._let_go()
-
-    def _let_go(self) -> None:
-        if self._held is not None:
-            self._held.remove()
-            self._held = None
 
 
 def _check(args: TrainingArguments) -> None:
