@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +78,42 @@ def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
     )
 
 
+class _Filled(str):
+    """Text whose lines are broken already."""
+
+
+def _flowing(text: str) -> str:
+    """Documentation with a line for each paragraph: a terminal breaks lines, and blank lines alone are kept.
+
+    >>> _flowing("One sentence (and" + chr(10) + "    its end).")
+    'One sentence (and its end).'
+    """
+    if isinstance(text, _Filled):
+        return text
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip()))
+
+
+# tyro breaks help where a line of a docstring does not begin with a letter, and an indented line never does.
+setattr(tyro._strings, "remove_single_line_breaks", _flowing)  # noqa: B010 # pyright: ignore[reportPrivateUsage]
+
+
+def _description(options: type[object]) -> str:
+    """What a command does, broken to the terminal's width, which tyro leaves to the terminal, in mid-word."""
+    width = min(shutil.get_terminal_size().columns, 100)
+    paragraphs = _flowing(options.__doc__ or "").split("\n\n")
+    return _Filled("\n\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs))
+
+
 def parse(options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None) -> _Options:
     """Read the options of a command; wrong ones end the program with a message and exit code 2."""
-    program = f"winnow {command}"
-    if default is None:
-        return tyro.cli(options, args=list(words), prog=program, registry=_REGISTRY)
-    return tyro.cli(options, args=list(words), prog=program, registry=_REGISTRY, default=default)
+    return tyro.cli(
+        options,
+        args=list(words),
+        prog=f"winnow {command}",
+        description=_description(options),
+        registry=_REGISTRY,
+        default=default if default is not None else tyro.MISSING_NONPROP,
+    )
 
 
 def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, command: str) -> _WithRecipe:
