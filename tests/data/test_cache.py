@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,10 +128,10 @@ def flip_last_byte(path: Path) -> None:
     ids=["one bit", "cut short", "empty", "another format"],
 )
 def test_a_damaged_cache_file_is_reported_moved_aside_and_fetched_again(
-    damage: object, published: Entry, caplog: pytest.LogCaptureFixture
+    damage: Callable[[Path], object], published: Entry, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = fetch("tiny")
-    damage(path)  # type: ignore[operator]
+    damage(path)
     damaged = path.read_bytes()
     assert load("tiny").checksum() == published.checksum
     assert "is damaged: moved to tiny.corrupt; fetching tiny again" in caplog.text
@@ -168,9 +169,9 @@ def test_progress_tells_bytes_and_sizes(published: Entry, site: Site) -> None:
 
 
 @pytest.mark.parametrize("use", [load, fetch, where, entry])
-def test_an_unknown_name_lists_the_valid_ones(use: object) -> None:
+def test_an_unknown_name_lists_the_valid_ones(use: Callable[[str], object]) -> None:
     with pytest.raises(UnknownName, match=r"unknown data set 'minst'. Did you mean 'mnist'"):
-        use("minst")  # type: ignore[operator]
+        use("minst")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="XDG")

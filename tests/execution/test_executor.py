@@ -17,7 +17,7 @@ from winnow.execution.training import initial_state
 from winnow.experiments import imp
 from winnow.steps import Content, Init, Step, Train
 from winnow.store import Making, Store
-from winnow.training import State
+from winnow.training import EngineName, State
 
 EXPERIMENT = imp(RECIPE)
 
@@ -172,7 +172,9 @@ def test_a_training_that_diverges_is_reported_and_others_go_on(tmp_path: Path, s
 
 @pytest.mark.parametrize("engine", ["plain", "stacked"])
 @pytest.mark.parametrize("value", [float("inf"), float("nan")])
-def test_a_lane_that_diverges_disturbs_none_of_those_beside_it(tmp_path: Path, engine: str, value: float) -> None:
+def test_a_lane_that_diverges_disturbs_none_of_those_beside_it(
+    tmp_path: Path, engine: EngineName, value: float
+) -> None:
     recipe = RECIPE.edited({"deterministic": False, "replicates": 3, "rewind": "0it"})
     experiment = imp(recipe)
     run(recipe, tmp_path / "alone", engine=engine, width=1)
@@ -184,7 +186,7 @@ def test_a_lane_that_diverges_disturbs_none_of_those_beside_it(tmp_path: Path, e
     state.parameters["output.bias"].fill_(value)
     store.put_state(broken, state, Content.FULL, making=Making())
     record = Record()
-    plan = Executor(store, reporter=record, engine=engine, width=3).run(experiment.targets())  # type: ignore[arg-type]
+    plan = Executor(store, reporter=record, engine=engine, width=3).run(experiment.targets())
 
     assert set(plan.failed) == {ticket(experiment, 0, 1)}
     assert "the loss is not finite at iteration 0 (learning rate 0.00555" in record.failures[ticket(experiment, 0, 1)]
