@@ -28,6 +28,7 @@ from winnow.training import (
     slot_names,
     train_,
 )
+from winnow.training.perceptron import linear_layers
 
 CLASSES = 4
 
@@ -457,3 +458,53 @@ def test_on_a_gpu_lanes_take_half_of_the_free_memory_at_most(monkeypatch, free, 
 def test_the_engine_is_chosen_by_the_network_unless_asked_for(name, options, chosen):
     choice = choose(build(name, (1, 28, 28), 10), torch.device("cpu"), **options)
     assert (choice.name, choice.width) == chosen
+
+
+class Skipping(nn.Sequential):
+    """Looks like a sequence, and adds what goes around a layer."""
+
+    def forward(self, input):
+        hidden = self[1](self[0](input))
+        return self[3](hidden + self[2](hidden))
+
+
+class Doubling(nn.Linear):
+    def forward(self, input):
+        return 2 * super().forward(input)
+
+
+def hooked():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
+    network[1].register_forward_hook(lambda module, inputs, output: -output)
+    return network
+
+
+def frozen():
+    network = nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+    network[1].requires_grad_(False)
+    return network
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        Skipping(nn.Flatten(), nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2)),
+        nn.Sequential(nn.Flatten(), Doubling(4, 2)),
+        nn.Sequential(nn.Flatten(), nn.Linear(4, 3), nn.ReLU6(), nn.Linear(3, 2)),
+        nn.Sequential(nn.Flatten(2), nn.Linear(4, 2)),
+        nn.Sequential(nn.Linear(4, 3), nn.Flatten(), nn.Linear(3, 2)),
+        nn.Sequential(nn.Flatten(), nn.utils.parametrizations.weight_norm(nn.Linear(4, 2))),
+        hooked(),
+        frozen(),
+    ],
+    ids=["skip", "own layer", "other activation", "other flatten", "flatten within", "parametrized", "hook", "frozen"],
+)
+def test_a_network_that_only_looks_like_linear_layers_and_relu_is_left_to_other_engines(network):
+    assert linear_layers(network) is None
+    assert choose(network, torch.device("cpu")).name == "stacked"
+
+
+def test_linear_layers_and_relu_are_known_with_and_without_a_flatten_before_them():
+    layers = [nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)]
+    assert linear_layers(nn.Sequential(*layers)) == ["0", "2"]
+    assert linear_layers(nn.Sequential(nn.Flatten(), *layers)) == ["1", "3"]

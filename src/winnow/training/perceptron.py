@@ -212,16 +212,33 @@ class Perceptron:
 
 
 def linear_layers(network: nn.Module) -> list[str] | None:
-    """The names of the linear layers of a network that is linear layers with ReLU between them and nothing else."""
-    if not isinstance(network, nn.Sequential):
+    """The names of the linear layers of a network that is linear layers with ReLU between them and nothing else.
+
+    That is certain of PyTorch's own modules alone, as they come: not of a class derived from one, nor of one with hooks
+    or another `forward`, which may compute anything; and all of their parameters are trained.
+    """
+    named = list(network.named_children())
+    if type(network) is not nn.Sequential or not all(_is_as_it_comes(module) for module in network.modules()):
         return None
-    modules = [(name, module) for name, module in network.named_children() if not isinstance(module, nn.Flatten)]
-    linear, between = modules[::2], modules[1::2]
-    if any(not isinstance(module, nn.Linear) or module.bias is None for _, module in linear):  # pyright: ignore[reportUnnecessaryComparison]
+    if named and isinstance(named[0][1], nn.Flatten):
+        flatten = named.pop(0)[1]
+        if (flatten.start_dim, flatten.end_dim) != (1, -1):
+            return None
+    linear, between = named[::2], named[1::2]
+    if len(linear) != len(between) + 1 or any(type(module) is not nn.ReLU for _, module in between):
         return None
-    if len(linear) != len(between) + 1 or any(not isinstance(module, nn.ReLU) for _, module in between):
+    if any(type(module) is not nn.Linear or module.bias is None for _, module in linear):  # pyright: ignore[reportUnnecessaryComparison]
+        return None
+    if not all(parameter.requires_grad for parameter in network.parameters()):
         return None
     return [name for name, _ in linear]
+
+
+def _is_as_it_comes(module: nn.Module) -> bool:
+    """Whether calling a module does what its class does: no hooks, and no `forward` of its own."""
+    own = vars(module)
+    hooks = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+    return not any(own[name] for name in hooks) and "forward" not in own
 
 
 def _compressed(rows: Tensor, count: int) -> Tensor:
