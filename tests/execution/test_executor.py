@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 import torch
 
-from tests.execution.conftest import RECIPE, Record, Spans, assert_same_results, planned, run, ticket
+from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, planned, run, ticket
 from winnow.errors import WinnowError
 from winnow.execution import part
 from winnow.execution.estimate import estimate
 from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
-from winnow.experiments import imp
+from winnow.experiments import imp, instability
 from winnow.steps import Content, Init, Step, Train
 from winnow.store import Making, Store
+from winnow.timeline import Amount
 from winnow.training import EngineName, State
 
 EXPERIMENT = imp(RECIPE)
@@ -141,6 +142,29 @@ def test_a_finished_run_keeps_just_what_was_asked_for(tmp_path: Path, keep: str,
         assert rewound is not None and rewound.kept is Content.FULL
     assert list((tmp_path / "progress").glob("*")) == []
     assert list((tmp_path / "temporary").glob("*")) == []
+
+
+def test_what_one_run_keeps_another_leaves(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+
+    def kept() -> list[Content]:
+        manifests = [store.manifest(ticket(EXPERIMENT, level)) for level in range(3)]
+        manifests.append(store.manifest(EXPERIMENT.rewind_points[0]))
+        return [manifest.kept for manifest in manifests if manifest]
+
+    run(RECIPE, tmp_path, keep="all", keep_all=True)
+    assert kept() == [Content.FULL] * 4
+    study = instability(RECIPE, at=[Amount.parse(str(RECIPE.rewind))], samples=2)
+    assert Executor(store).run(study.targets("last")).stored
+    run(RECIPE.edited({"levels": 3}), tmp_path, keep="last")
+    assert kept() == [Content.FULL] * 4
+
+
+def test_a_study_of_the_dense_network_leaves_the_rewind_points_for_tickets(tmp_path: Path, spans: Spans) -> None:
+    Executor(Store(tmp_path)).run(instability(RECIPE, at=[Amount.parse(str(RECIPE.rewind))], samples=2).targets())
+    before = spans.iterations
+    run(RECIPE.edited({"levels": 1}), tmp_path)
+    assert spans.iterations - before == 2 * (LENGTH - REWIND)  # the tickets of both replicates, and nothing else
 
 
 # What fails

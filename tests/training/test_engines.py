@@ -463,14 +463,14 @@ def test_the_engine_is_chosen_by_the_network_unless_asked_for(name, options, cho
 class Skipping(nn.Sequential):
     """Looks like a sequence, and adds what goes around a layer."""
 
-    def forward(self, input):
-        hidden = self[1](self[0](input))
+    def forward(self, images):
+        hidden = self[1](self[0](images))
         return self[3](hidden + self[2](hidden))
 
 
 class Doubling(nn.Linear):
-    def forward(self, input):
-        return 2 * super().forward(input)
+    def forward(self, images):
+        return 2 * super().forward(images)
 
 
 def hooked():

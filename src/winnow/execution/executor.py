@@ -149,6 +149,7 @@ class Executor:
     def _run(self, targets: Targets) -> Plan:
         is_deterministic = any(isinstance(step, Train) and step.deterministic for step in targets)
         plan = self.plan(targets)
+        before = self._kept_before(plan)
         self.reporter.planned(list(plan.missing))
         with Interruption() as interruption, deterministic_mode(is_deterministic):
             while plan.missing:
@@ -156,7 +157,7 @@ class Executor:
                     raise KeyboardInterrupt
                 try:
                     made = self._advance(plan, targets, interruption)
-                    self._tidy(made, plan, targets)
+                    self._tidy(made, plan, targets, before)
                 except (CorruptResult, MissingResult) as damage:
                     self._start_over(damage)
                 plan = self.plan(targets)
@@ -266,8 +267,17 @@ class Executor:
             self.store.put_measured(step, rows, Making(time.monotonic() - began))
         self.reporter.finished(step, time.monotonic() - began)
 
-    def _tidy(self, made: Iterable[Step], plan: Plan, targets: Targets) -> None:
-        """Once the steps that needed a state are done, keep no more of it than the targets ask for."""
+    def _kept_before(self, plan: Plan) -> Targets:
+        """How much the store held, before anything was run, of what the missing steps need."""
+        sources = {source for step in plan.missing for source in step.needs if isinstance(source, Train)}
+        manifests = ((source, self.store.manifest(source)) for source in sources)
+        return {source: manifest.kept for source, manifest in manifests if manifest and manifest.failure is None}
+
+    def _tidy(self, made: Iterable[Step], plan: Plan, targets: Targets, before: Targets) -> None:
+        """Once what needed a state is done, keep no more of it than the targets ask for, or was there before.
+
+        What an earlier run has kept is that run's: this one's targets do not know of it.
+        """
         if self.keep_all:
             return
         done = set(made)
@@ -275,7 +285,8 @@ class Executor:
         for step in done:
             for source in step.needs:
                 if isinstance(source, Train) and source not in waiting:
-                    self.store.reduce(source.key, targets.get(source, Content.METRICS))
+                    kept = max(known.get(source, Content.METRICS) for known in (targets, before))
+                    self.store.reduce(source.key, kept)
                     self._known.pop(source, None)
 
 

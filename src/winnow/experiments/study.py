@@ -135,11 +135,12 @@ class Study:
     study without them is not recorded in a store, since nobody could make it again."""
 
     def targets(self, keep: Keep = "weights") -> dict[Step, Content]:
-        """The steps whose results are wanted and how much of each is kept."""
-        wanted: dict[Step, Content] = {}
+        """The steps whose results are wanted and how much of each is kept: W_k in full, so that tickets can go back."""
+        points = (child.trained.origin for child in self.children)
+        wanted: dict[Step, Content] = {point: Content.FULL for point in points if isinstance(point, Train)}
         kept = {"all": Content.FULL, "weights": Content.WEIGHTS, "last": Content.METRICS}[keep]
         for child in self.children:
-            wanted[child.trained] = kept
+            wanted[child.trained] = max(kept, wanted.get(child.trained, kept))
         for experiment in self.experiments.values():
             for step, content in experiment.targets(keep).items():
                 wanted[step] = max(content, wanted.get(step, content))
