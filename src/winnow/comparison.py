@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 from winnow.cost import Cost, cost
 from winnow.course import Course
-from winnow.errors import MissingResult, RecipeError
+from winnow.errors import MaskError, MissingResult, RecipeError
 from winnow.experiments.experiment import TICKET
 from winnow.intervals import interval, paired, unpaired
 from winnow.pruning.overlap import Packed, chance, together
@@ -243,7 +243,8 @@ class Comparison:
     def overlaps(self, side: Side) -> list[Overlap]:
         """How a set's masks overlap with the first set's, where both have masks of the same replicates of one network.
 
-        Levels whose masks are the very same, as a reinitialized network's are its ticket's, are left out.
+        Left out are levels whose masks are the very same, as a reinitialized network's are its ticket's, and those that
+        the dense network is nearest to.
         """
         first = self.sides[0]
         found: list[Overlap] = []
@@ -251,7 +252,7 @@ class Comparison:
             if not each.is_paired or each.reference.level is None:
                 continue
             theirs, ours = first.masks(each.reference.level), side.masks(each.level.level)
-            pairs = [(theirs[replicate], ours[replicate]) for replicate in each.replicates if replicate in ours]
+            pairs = [(theirs[one], ours[one]) for one in each.replicates if one in theirs and one in ours]
             if all(one == other for one, other in pairs):
                 continue
             try:
@@ -259,7 +260,7 @@ class Comparison:
                     list(Packed(first.store.mask(one)).shared(Packed(side.store.mask(other))).values())
                     for one, other in pairs
                 ]
-            except MissingResult:
+            except (MissingResult, MaskError):  # not stored; or the two do not prune the same layers
                 continue
             jaccard = Spread(tuple(together(layers).jaccard for layers in shared))
             by_chance = statistics.fmean(chance(layers).mean for layers in shared)

@@ -83,6 +83,24 @@ def test_the_overlap_of_masks_is_that_of_the_masks_themselves(winnow: Winnow, fi
     assert float(rows["random", "2"]["overlap_by_chance"]) == pytest.approx(0.28, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--prune.rate.output", "None", "--prune.granularity", "unit"),  # masks of other layers
+        ("--prune.rate.linear", "0.04", "--prune.rate.output", "0.04"),  # level 1 is nearest to the dense network
+    ],
+)
+def test_masks_that_have_no_overlap_to_measure_are_left_out(
+    winnow: Winnow, finished: Path, words: tuple[str, ...]
+) -> None:
+    assert (
+        winnow("run", "digits", *TINY, *words, "--name", "other", "--store", finished, "--progress", "quiet").code == 0
+    )
+    said = winnow("compare", "digits", "other", "--store", finished)
+    assert said.code == 0, said.err
+    assert "Overlap" not in said.out
+
+
 def test_experiments_of_one_name_are_told_apart_by_what_differs(winnow: Winnow, finished: Path) -> None:
     words = ("--seed", "7", "--control", "reinit", "--levels", "1")
     assert winnow("run", "digits", *TINY, *words, "--store", finished, "--progress", "quiet").code == 0
