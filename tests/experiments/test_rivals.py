@@ -9,6 +9,7 @@ from winnow.experiments import imp
 from winnow.experiments.experiment import Experiment
 from winnow.models import build
 from winnow.pruning import kept_weights, prunable_layers
+from winnow.pruning.granularity import kept_at
 from winnow.recipe import Recipe
 from winnow.recipes import from_toml, read, to_toml
 from winnow.steps import Train
@@ -39,6 +40,15 @@ def test_rivals_keep_exactly_as_many_weights_as_the_tickets_of_their_level(scope
         )
         expected = sum(kept_weights(size, rate, level) for size, rate in parts)
         assert trained.dynamic is not None and sum(count for _, count in trained.dynamic.kept) == expected
+
+
+@pytest.mark.parametrize("granularity, level", [("unit", 3), ("2:4", 1)])
+def test_rivals_of_tickets_in_pieces_are_as_dense_as_those(granularity: str, level: int) -> None:
+    of = recipe(prune__granularity=granularity, prune__rate__output=None, prune__rate__linear=0.3, levels=level)
+    layers = prunable_layers(build("lenet-300-100", (1, 8, 8), 10), of.prune.rate)
+    expected = sum(kept_at(layer, level, granularity) for layer in layers.values())
+    kept = {rival: trained.dynamic.kept for rival, trained in rivals(imp(of)).items() if trained.dynamic}
+    assert {sum(dict(counts).values()) for (_, _, at), counts in kept.items() if at == level} == {expected}
 
 
 def test_a_rival_is_one_training_of_the_dense_networks_start_noise_and_length() -> None:
@@ -93,6 +103,10 @@ def test_a_recipe_with_rivals_is_read_as_it_is_written() -> None:
             r"dynamic.every is 0it \(0it\), which leaves no update between iterations 0 and 225",
         ),
         ({"dynamic__every": "226it"}, r"dynamic.every is 226it"),
+        (
+            {"prune__granularity": "unit", "prune__rate__output": None, "prune__scope": "global"},
+            r"known only once whole units of all layers together are ranked.*Give prune.scope = 'layerwise'",
+        ),
         ({"levels": 60}, r"level \d+ of the rival 'gmp' would leave no weights in "),
     ],
 )

@@ -11,6 +11,7 @@ from winnow.course import timeline
 from winnow.dynamic import METHODS, Dynamic, Method
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments.experiment import Row
+from winnow.pattern import UNIT
 from winnow.pruning import prunable_layers
 from winnow.pruning.distribution import kept_in_all, told
 from winnow.recipe import Recipe
@@ -25,6 +26,11 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
     """
     if not recipe.rival:
         return []
+    if recipe.prune.granularity == UNIT and recipe.prune.scope == "global":
+        raise RecipeError(
+            "rivals have as many weights as the tickets of their level, and how many those are is known only once whole "
+            "units of all layers together are ranked.\nGive prune.scope = 'layerwise', or leave rival out."
+        )
     methods: list[Method] = [_named(name) for name in dict.fromkeys(recipe.rival)]
     network = dense[0].course.network.build()
     return [
@@ -68,7 +74,7 @@ def _schedule(recipe: Recipe, method: Method, network: nn.Module, level: int) ->
     distribution = settings.distribution or ("recipe" if is_gradual else "erdos-renyi")
     layers = prunable_layers(network, recipe.prune.rate_at(level), recipe.prune.exclude, recipe.prune.include)
     rounds = 1 if recipe.prune.densities else level  # of which each removes its rate
-    kept = told(layers, kept_in_all(layers, rounds, recipe.prune.scope), distribution, rounds)
+    kept = told(layers, kept_in_all(layers, rounds, recipe.prune.scope, recipe.prune.granularity), distribution, rounds)
     empty = [name for name, count in kept.items() if not count]
     if empty:
         raise RecipeError(f"level {level} of the rival '{method}' would leave no weights in {', '.join(empty)}.")

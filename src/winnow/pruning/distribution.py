@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Literal
 
+from winnow.pattern import UNIT, WEIGHT
+from winnow.pruning.granularity import kept_at, kept_weights
 from winnow.pruning.layers import Layer
-from winnow.pruning.prune import Scope, kept_weights
+from winnow.pruning.prune import Scope
 
 Distribution = Literal["recipe", "uniform", "erdos-renyi"]
 """`recipe`: as the rates of a recipe leave them at a level. `uniform`: every layer has the same density.
@@ -15,10 +17,16 @@ Distribution = Literal["recipe", "uniform", "erdos-renyi"]
 layers are denser (Mocanu et al. 2018, arXiv 1707.04780, eq. 1; with kernels Evci et al. 2020, arXiv 1911.11134, §3)."""
 
 
-def kept_in_all(layers: Mapping[str, Layer], level: int, scope: Scope) -> int:
-    """How many weights remain in the whole network at a level, by whichever mask of it."""
-    if scope == "layerwise":
-        return sum(kept_weights(layer.size, layer.rate, level) for layer in layers.values())
+def kept_in_all(layers: Mapping[str, Layer], level: int, scope: Scope, granularity: str = WEIGHT) -> int:
+    """How many weights remain in the whole network at a level, by whichever mask of it.
+
+    Raises ValueError for whole units that compete between layers: how many weights they have is known once they are
+    ranked.
+    """
+    if scope == "global" and granularity == UNIT:
+        raise ValueError("units of all layers together: their number of weights depends on which remain")
+    if scope == "layerwise" or granularity != WEIGHT:
+        return sum(kept_at(layer, level, granularity) for layer in layers.values())
     first = next(iter(layers.values()))
     return kept_weights(sum(layer.size for layer in layers.values()), first.rate, level)
 
