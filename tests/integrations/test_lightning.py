@@ -127,6 +127,21 @@ def test_a_trainer_that_is_called_as_ever_is_left_alone(tmp_path: Path) -> None:
     assert len(model.rates) == 15 and not any(model.is_sparse)
 
 
+def test_after_a_training_that_failed_no_mask_is_held(tmp_path: Path) -> None:
+    class Failing(Classifier):
+        def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+            if len(self.rates) == 20:  # at level 1
+                raise RuntimeError("out of cheese")
+            return super().training_step(batch, number)
+
+    imp = IMP(levels=1, rate=0.5, rewind=4)
+    with pytest.raises(RuntimeError, match="out of cheese"):
+        imp.fit(trainer(imp, tmp_path), Failing(), loader())
+    fresh = Classifier()
+    trainer(imp, tmp_path).fit(fresh, loader())
+    assert len(fresh.rates) == 15 and not any(fresh.is_sparse)
+
+
 def test_a_loader_whose_order_is_lost_is_an_error(tmp_path: Path) -> None:
     imp = IMP(levels=1, rate=0.5, rewind=0)
     with pytest.raises(

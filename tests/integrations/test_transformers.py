@@ -96,6 +96,13 @@ def test_each_level_prunes_a_fifth_and_its_weights_stay_zero(tmp_path: Path) -> 
     assert [path.name for path in (tmp_path / "out").glob("checkpoint-*")] == ["checkpoint-12"]
 
 
+def test_checkpoints_of_the_trainers_own_stay_where_they_are(tmp_path: Path) -> None:
+    imp = IMP(levels=1, rate=0.2, rewind=7)  # at an epoch's end, when the Trainer saves for itself after we have
+    imp.train(trainer(imp, tmp_path, save_strategy="epoch"))
+    saved = {path.name for path in (tmp_path / "out").glob("checkpoint-*")}
+    assert saved == {"checkpoint-7", "checkpoint-12"}
+
+
 def test_a_trainer_that_is_called_as_ever_is_left_alone(tmp_path: Path) -> None:
     it = trainer(IMP(levels=1, rate=0.5, rewind=4), tmp_path)
     it.train()

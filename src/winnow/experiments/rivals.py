@@ -28,8 +28,8 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
         return []
     if recipe.prune.granularity == UNIT and recipe.prune.scope == "global":
         raise RecipeError(
-            "rivals have as many weights as the tickets of their level, and how many those are is known only once whole "
-            "units of all layers together are ranked.\nGive prune.scope = 'layerwise', or leave rival out."
+            "rivals have as many weights as the tickets of their level, and how many those are is known only once "
+            "whole units of all layers together are ranked.\nGive prune.scope = 'layerwise', or leave rival out."
         )
     methods: list[Method] = [_named(name) for name in dict.fromkeys(recipe.rival)]
     network = dense[0].course.network.build()

@@ -52,18 +52,21 @@ class IMP(Rewinding, Callback):
         levels: list[Level] = []
         with tempfile.TemporaryDirectory(prefix="winnow-") as folder:
             self._point, self.mask, self._is_saved = Path(folder) / "rewind-point.ckpt", None, False
-            for level in range(self.rounds.levels + 1):
-                self.level = level
-                if self.level == 0:
-                    trainer.fit(model, *data, **named)
-                    self.rounds.check_was_reached(self._is_saved, trainer.global_step)
-                else:
-                    self.mask = self.rounds.pruned(model, self.mask, self.level)
-                    # Tensors and plain values alone are read back: what needs code to load stops with an error.
-                    trainer.fit(model, *data, **named, ckpt_path=self._point, weights_only=True)
-                measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
-                levels.append(Level(self.level, self.mask, measured))
-        self._point = None
+            try:
+                for level in range(self.rounds.levels + 1):
+                    self.level = level
+                    if self.level == 0:
+                        trainer.fit(model, *data, **named)
+                        self.rounds.check_was_reached(self._is_saved, trainer.global_step)
+                    else:
+                        self.mask = self.rounds.pruned(model, self.mask, self.level)
+                        # Tensors and plain values alone are read back: what needs code to load stops with an error.
+                        trainer.fit(model, *data, **named, ckpt_path=self._point, weights_only=True)
+                    measured = {name: float(value) for name, value in trainer.callback_metrics.items()}
+                    levels.append(Level(self.level, self.mask, measured))
+            finally:
+                self._point = None
+                self._let_go()
         return levels
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -95,8 +95,13 @@ class IMP(Rewinding, TrainerCallback):
             control.should_save = True
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Put the checkpoint of k where the Trainer does not clear it away; one that nobody else asked for is moved."""
-        if self._folder is not None and self.level == 0 and state.global_step == self.rounds.rewind:
+        """Put the checkpoint of k where the Trainer does not clear it away; one that nobody else asked for is moved.
+
+        At an epoch's end the Trainer may save the same step once more, for its own.
+        """
+        if self._folder is None or self._folder.exists():
+            return
+        if self.level == 0 and state.global_step == self.rounds.rewind:
             saved = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             (shutil.move if self._is_ours else shutil.copytree)(saved, self._folder)
 
