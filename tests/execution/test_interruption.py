@@ -10,6 +10,8 @@ import torch
 
 from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, run
 from winnow.execution.environment import Interruption, deterministic_mode
+from winnow.execution.estimate import estimate
+from winnow.experiments import imp
 from winnow.store import Store
 from winnow.training import State
 
@@ -80,6 +82,38 @@ def test_a_run_interrupted_again_and_again_ends_with_the_same_bits(
             interruptions += 1
     assert interruptions >= 2 * (4 + 3 + 3)
     assert_same_results(RECIPE, tmp_path, finished)
+
+
+def test_a_shorter_training_leaves_what_is_saved_of_a_longer_one(tmp_path: Path, spans: Spans) -> None:
+    recipe = RECIPE.edited({"replicates": 1, "levels": 1, "rewind": "0it"})
+    shorter = recipe.edited({"train.length": "12it"})
+    spans.interrupt_at = lambda state: state.iteration == 20
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path)
+    spans.interrupt_at = lambda state: False
+    [saved] = (tmp_path / "progress").glob("*")
+    before = saved.read_bytes()
+
+    experiment, store = imp(shorter), Store(tmp_path)
+    told = estimate(experiment, experiment.targets(), store)
+    assert sorted(told.remaining.values()) == [12, 12]
+    assert run(shorter, tmp_path).missing == {}
+    assert saved.read_bytes() == before
+    spans.iterations = 0
+    assert run(recipe, tmp_path).missing == {}
+    assert spans.iterations == (LENGTH - 20) + LENGTH  # the rest of the dense network's, and a ticket of its mask
+
+
+def test_what_a_training_took_includes_what_it_went_on_from(tmp_path: Path) -> None:
+    recipe = RECIPE.edited({"replicates": 1, "levels": 1, "rewind": "0it"})
+    run(recipe.edited({"train.length": "20it"}), tmp_path, keep="all", keep_all=True)
+    run(recipe, tmp_path)
+    store = Store(tmp_path)
+    first, whole = (
+        store.manifest(imp(each).rows[0].trained) for each in (recipe.edited({"train.length": "20it"}), recipe)
+    )
+    assert first is not None and whole is not None
+    assert whole.seconds > first.seconds > 0
 
 
 def test_lanes_that_were_trained_together_are_each_saved(tmp_path: Path, spans: Spans) -> None:

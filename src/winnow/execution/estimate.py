@@ -83,7 +83,7 @@ def _reached(lane: Lane, store: Store) -> int:
     waypoint = store.waypoint(lane.last, before=lane.steps[0].stop)
     stored = [waypoint.stop] if waypoint else []
     saved = progress.load(store.progress_file(lane.trajectory))
-    under_way = [saved.state.iteration] if saved else []
+    under_way = [saved.state.iteration] if saved and saved.state.iteration <= lane.last.stop else []
     return max([lane.last.start, *stored, *under_way])
 
 

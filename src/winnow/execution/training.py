@@ -82,11 +82,16 @@ class Trainer:
         if saved is not None and saved.state.iteration <= lane.last.stop:
             iteration = saved.state.iteration
             return _Started(lane, mask, iteration, partial(progress.state, file), saved.curve, saved.seconds)
+        is_longer_saved = saved is not None
         waypoint = self.store.waypoint(lane.last, before=lane.steps[0].stop)
-        if waypoint is not None:
-            curve = self.store.curve(waypoint).on_grid(lane.last.course.evaluate, lane.last.start)
-            return _Started(lane, mask, waypoint.stop, partial(self.store.state, waypoint), curve)
-        return _Started(lane, mask, lane.last.start, partial(self._origin, lane.last, mask), Curve())
+        if waypoint is None:
+            state = partial(self._origin, lane.last, mask)
+            return _Started(lane, mask, lane.last.start, state, Curve(), is_longer_saved=is_longer_saved)
+        curve = self.store.curve(waypoint).on_grid(lane.last.course.evaluate, lane.last.start)
+        manifest = self.store.manifest(waypoint)
+        seconds = manifest.seconds if manifest else 0.0
+        state = partial(self.store.state, waypoint)
+        return _Started(lane, mask, waypoint.stop, state, curve, seconds, is_longer_saved=is_longer_saved)
 
     def _origin(self, step: Train, mask: Mask | None) -> State:
         """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs."""
@@ -111,7 +116,11 @@ class _Started:
 
     curve: Curve
     seconds: float = 0.0
+    """What it took to get there."""
+
     has_diverged: bool = False
+    is_longer_saved: bool = False
+    """Whether what is saved under way is the same training further on, which ends later: that stays for it."""
 
 
 class _Batch:
@@ -230,7 +239,7 @@ class _Batch:
                     self.trainer.reporter.finished(step, making.seconds)
             lane.curve = lane.curve.on_grid(self.course.evaluate, self.start)
             if state.iteration == lane.lane.last.stop:
-                self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
+                self._forget_progress(lane)
 
     def _save(self, state: State) -> None:
         with self.trainer.profile.part("store"):
@@ -238,8 +247,13 @@ class _Batch:
 
     def _save_lanes(self, state: State) -> None:
         for number, lane in self._alive():
-            path = self.trainer.store.progress_file(lane.lane.trajectory)
-            progress.save(path, state.lane(number), lane.curve, self._seconds(lane))
+            if not lane.is_longer_saved:
+                path = self.trainer.store.progress_file(lane.lane.trajectory)
+                progress.save(path, state.lane(number), lane.curve, self._seconds(lane))
+
+    def _forget_progress(self, lane: _Started) -> None:
+        if not lane.is_longer_saved:
+            self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
 
     def _end_diverged(self, state: State) -> None:
         """Record lanes whose loss is no longer finite as failed. They stay in the batch, where they disturb none."""
@@ -258,7 +272,7 @@ class _Batch:
                 if step.stop >= first_spoiled:
                     self.trainer.store.put_failure(step, failure, curve=lane.curve, making=Making(self._seconds(lane)))
                     self.trainer.reporter.failed(step, failure.message)
-            self.trainer.store.progress_file(lane.lane.trajectory).unlink(missing_ok=True)
+            self._forget_progress(lane)
 
     def _processes(self) -> dict[str, int]:
         """How many processes trained together: of no effect on the result but rounding, so it is a note."""
