@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from winnow.course import Course, Noise, course
-from winnow.errors import RecipeError
+from winnow.errors import RecipeError, WinnowError
 from winnow.execution.examples import splits
 from winnow.execution.part import Part, part
 from winnow.execution.team import Team
@@ -127,9 +127,19 @@ def test_a_killed_worker_is_started_again_and_the_run_ends_as_if_nothing_had_hap
         assert process.poll() is None, process.communicate()[0]
         time.sleep(0.01)
     os.kill(int((tmp_path / "two" / f"pid-{rank}").read_text()), signal.SIGKILL)
-    said = finished(process)
-    assert "another process of this run has ended" in said or rank == 0
+    finished(process)
     assert_alike(alone, tmp_path / "two")
+
+
+def test_the_end_of_another_process_is_told_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*words: object, **options: object) -> None:
+        raise RuntimeError("Connection closed by peer [127.0.0.1]:29500. And more of the like")
+
+    monkeypatch.setattr(torch.distributed, "broadcast_object_list", lost)
+    with pytest.raises(
+        WinnowError, match=r"(?s)another process of this run has ended \(Connection closed.*--max-restarts"
+    ):
+        Team(0, 2, None).tell("anything")
 
 
 def the_part(course: Course, choice: Choice = PLAIN) -> Part:
