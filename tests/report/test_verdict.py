@@ -1,0 +1,70 @@
+"""What a run's verdict says, of constructed results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from winnow.experiments import controls
+from winnow.experiments.experiment import TICKET
+from winnow.report.verdict import verdict
+
+from ..test_results import DENSE, Accuracies, results_of
+
+TICKETS: Accuracies = {DENSE: [0.90, 0.91, 0.92], (TICKET, 1): [0.91, 0.92, 0.93]}
+
+
+@pytest.mark.parametrize(
+    "control, said",
+    [
+        ("reinit", "against the same mask, reinitialized"),
+        ("signs", "against the same mask, signs alone"),
+        ("random", "against a random mask of the same layer densities"),
+        ("random-global", "against a uniform random mask"),
+        ("dense-longer", "against the dense network trained longer"),
+        ("swap", "against another replicate’s mask"),
+    ],
+)
+def test_a_control_is_told_as_what_it_is(control: str, said: str) -> None:
+    found = verdict(results_of({**TICKETS, (control, 1): [0.8, 0.8, 0.8]}, control=[control]))
+    assert found.facts[-1].what == said
+
+
+def test_every_control_there_is_has_words() -> None:
+    names = [name for name, made in controls().items() if made.__module__.startswith("winnow.")]
+    found = verdict(results_of({**TICKETS, **{(name, 1): [0.8, 0.8, 0.8] for name in names}}, control=names))
+    said = [fact.what for fact in found.facts if fact.what.startswith("against ")]
+    assert len(said) == len(names)
+    assert not {f"against {name}" for name in names} & set(said)
+
+
+WINS = "A winning ticket with 80 % of the weights trains, alone, to the accuracy of the whole network."
+MATCHES = "A matching subnetwork with 80 % of the weights trains, alone, to the accuracy of the whole network; "
+
+
+@pytest.mark.parametrize(
+    "reinitialized, headline",
+    [
+        ([0.80, 0.82, 0.81], WINS),
+        ([0.94, 0.95, 0.96], MATCHES + "so does the same mask reinitialized."),
+        ([0.91, 0.92, 0.93], MATCHES + "so does the same mask reinitialized."),
+        ([0.89, 0.93, 0.92],
+         MATCHES + "the same mask reinitialized does as well, within the 95 % interval of 3 replicates."),
+        ([0.905], MATCHES + "the same mask reinitialized does as well, within the tolerance."),
+        ([0.80], WINS),
+    ],
+)  # fmt: skip
+def test_a_ticket_wins_only_where_the_reinitialized_mask_does_not(
+    reinitialized: Sequence[float], headline: str
+) -> None:
+    assert verdict(results_of({**TICKETS, ("reinit", 1): reinitialized})).headline == headline
+
+
+def test_without_the_control_a_matching_ticket_is_a_winning_one() -> None:
+    assert verdict(results_of(TICKETS)).headline == WINS
+
+
+def test_a_ticket_that_learns_at_the_same_iteration_learns_as_soon() -> None:
+    (soon,) = [fact for fact in verdict(results_of(TICKETS)).facts if fact.what == "early stop of the ticket"]
+    assert soon.value == "as soon"  # every curve of results_of stops at 20
