@@ -148,13 +148,32 @@ class Findings:
         self, quantity: Quantity, network: Subnetwork, k: int, metric: str, *, stop: int | None = None
     ) -> Finding | None:
         """One of them, at the end of training unless said otherwise; None where nothing is stored of it."""
-        of_it = [
+        stop = self.end(quantity, network, k) if stop is None else stop
+        of_it = (
             found
             for found in self.findings
             if (found.quantity, found.network, found.k, found.metric) == (quantity, network, k, metric)
-            and stop in (None, found.stop)
-        ]
-        return max(of_it, key=lambda found: found.stop, default=None)
+            and found.stop == stop
+        )
+        return next(of_it, None)
+
+    def end(self, quantity: Quantity, network: Subnetwork, k: int) -> int | None:
+        """The iteration at which training from k ends and is compared; None where the study asks for no such thing."""
+        return max((each.stop for each in self.study.comparisons if _is_of(each, quantity, network, k)), default=None)
+
+    def compared(self, quantity: Quantity, network: Subnetwork, k: int) -> tuple[int, int]:
+        """How many comparisons at the end of training are stored, and how many the study asks for."""
+        end = self.end(quantity, network, k)
+        stored, asked = (
+            sum(_is_of(each, quantity, network, k) and each.stop == end for each in comparisons)
+            for comparisons in ([each.comparison for each in self.measured], self.study.comparisons)
+        )
+        return stored, asked
+
+    def trained(self, network: Subnetwork, k: int) -> tuple[int, int]:
+        """How many trainings of a network from k have an accuracy, and how many the study asks for."""
+        stored = sum((child.network, child.k) == (network, k) for child, _ in self.accuracies)
+        return stored, sum((child.network, child.k) == (network, k) for child in self.study.children)
 
     @property
     def score(self) -> str:
@@ -190,6 +209,10 @@ class Findings:
             density = 1.0 if child.network == "dense" else self.study.density
             where = (name, recipe, "accuracy", child.network, density, child.k, child.replicate, child.sample, None)
             yield StudyRecord(*where, child.trained.stop, "", None, "test_accuracy", accuracy)
+
+
+def _is_of(comparison: Comparison, quantity: Quantity, network: Subnetwork, k: int) -> bool:
+    return (comparison.quantity, comparison.network, comparison.k) == (quantity, network, k)
 
 
 def gather(study: Study, store: Store) -> Findings:

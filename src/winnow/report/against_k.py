@@ -139,7 +139,7 @@ def _accuracy(findings: Findings) -> Chart:
 def _line(findings: Findings) -> Chart:
     """Test error along the line between the two networks, for each k: the mean over all pairs."""
     series: list[Series] = []
-    end = max((each.comparison.stop for each in findings.measured), default=0)
+    end = max((comparison.stop for comparison in findings.study.comparisons), default=0)
     for number, k in enumerate(findings.ks):
         lines = [
             each.rows
