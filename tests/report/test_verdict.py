@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 import pytest
 
-from winnow.experiments import controls
+from winnow.experiments import controls, instability
 from winnow.experiments.experiment import TICKET
+from winnow.findings import Findings, Measured
 from winnow.report.verdict import verdict
+from winnow.timeline import Amount
 
 from ..test_results import DENSE, Accuracies, results_of
 
@@ -68,3 +70,25 @@ def test_without_the_control_a_matching_ticket_is_a_winning_one() -> None:
 def test_a_ticket_that_learns_at_the_same_iteration_learns_as_soon() -> None:
     (soon,) = [fact for fact in verdict(results_of(TICKETS)).facts if fact.what == "early stop of the ticket"]
     assert soon.value == "as soon"  # every curve of results_of stops at 20
+
+
+@pytest.mark.parametrize(
+    "edits, is_of_the_run",
+    [
+        ({}, True),
+        ({"name": "another"}, True),
+        ({"replicates": 1, "levels": 9}, True),
+        ({"optimizer.learning_rate": 1e-7}, False),
+        ({"train.length": "2ep"}, False),
+    ],
+)
+def test_a_study_says_of_a_run_what_was_measured_of_its_own_trainings(
+    edits: dict[str, object], is_of_the_run: bool
+) -> None:
+    results = results_of(TICKETS)
+    study = instability(results.experiment.recipe.edited(edits), at=[Amount.parse("0it")])
+    line = ({"position": 0.0, "train_error": 0.1, "test_error": 0.1},)
+    findings = Findings(study, tuple(Measured(each, line) for each in study.comparisons), ())
+    reason = verdict(results, [findings]).reasons[1]
+    assert ("where the dense network is stable to noise" in reason) is is_of_the_run
+    assert ("nothing stored tells" in reason) is not is_of_the_run

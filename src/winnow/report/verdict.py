@@ -187,11 +187,16 @@ def _rewinding(results: Results, studies: Sequence[Findings]) -> str:
     where = (
         "Tickets restart from initialization (k = 0)" if k == 0 else f"Tickets restart from iteration {k:,} ({part})"
     )
+    ours = {row.trained.key for row in results.experiment.rows}
     for findings in studies:
         found = findings.finding("instability", "dense", k, "test_barrier") or findings.finding(
             "instability", "ticket", k, "test_barrier"
         )
-        if found is not None and findings.study.recipe.name == recipe.name:
+        if found is not None and any(
+            child.trained.key in ours
+            for child in findings.study.children
+            if (child.network, child.k) == (found.network, k)
+        ):
             barrier = 100 * found.spread.mean
             word = "stable" if barrier < STABLE else "not stable"
             of = "the dense network" if found.network == "dense" else "IMP’s subnetwork"
