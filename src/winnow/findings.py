@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from winnow.errors import MissingResult
+from winnow.errors import CorruptResult, MissingResult
 from winnow.experiments.study import Child, Comparison, Quantity, Study, Subnetwork
 from winnow.intervals import interval
-from winnow.results import Spread
+from winnow.results import Spread, first_line
 from winnow.steps import Interpolate
 from winnow.store import Store
 from winnow.training.objective import score_in_words
@@ -111,6 +111,9 @@ class Findings:
     measured: tuple[Measured, ...]
     accuracies: tuple[tuple[Child, float], ...]
     """Test accuracy at the end of each training, a fraction of 1."""
+
+    damaged: tuple[str, ...] = ()
+    """Which comparisons and trainings are left out since a result of theirs is damaged, a sentence each."""
 
     @property
     def ks(self) -> list[int]:
@@ -215,20 +218,26 @@ def _is_of(comparison: Comparison, quantity: Quantity, network: Subnetwork, k: i
     return (comparison.quantity, comparison.network, comparison.k) == (quantity, network, k)
 
 
-def gather(study: Study, store: Store) -> Findings:
-    """Read what is stored of a study; what is missing or failed is left out. Raises CorruptResult."""
+def gather(study: Study, store: Store, *, leave_damaged: bool = False) -> Findings:
+    """Read what is stored of a study; what is missing or failed is left out.
+
+    Raises CorruptResult where something is damaged; with `leave_damaged` it is left out and told in `damaged`.
+    """
     measured: list[Measured] = []
-    for comparison in study.comparisons:
-        try:
-            measured.append(Measured(comparison, tuple(store.measured(comparison.step))))
-        except MissingResult:
-            continue
     accuracies: list[tuple[Child, float]] = []
-    for child in study.children:
+    damaged: list[str] = []
+    for each in (*study.comparisons, *study.children):
         try:
-            if store.failure(child.trained) is None:
-                curve = store.curve(child.trained)
-                accuracies.append((child, curve.rows[curve.last]["test_accuracy"]))
+            if isinstance(each, Comparison):
+                measured.append(Measured(each, tuple(store.measured(each.step))))
+            elif store.failure(each.trained) is None:
+                curve = store.curve(each.trained)
+                accuracies.append((each, curve.rows[curve.last]["test_accuracy"]))
         except MissingResult:
             continue
-    return Findings(study, tuple(measured), tuple(accuracies))
+        except CorruptResult as damage:
+            if not leave_damaged:
+                raise
+            step = each.step if isinstance(each, Comparison) else each.trained
+            damaged.append(f"{study.labels()[step]}: {first_line(damage)}")
+    return Findings(study, tuple(measured), tuple(accuracies), tuple(damaged))

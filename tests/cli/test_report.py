@@ -17,7 +17,7 @@ from winnow.store import Store
 from winnow.store.studies import recorded_studies
 from winnow.timeline import Amount
 
-from .conftest import TINY, Winnow
+from .conftest import TINY, Winnow, flip_first_byte
 
 STUDY = ("stability", "digits", *TINY, "--density", "50%", "--samples", "2", "--progress", "quiet")
 
@@ -55,6 +55,52 @@ def test_what_is_missing_or_failed_is_told(finished: Path, winnow: Winnow, tmp_p
     assert winnow("report", "--store", finished, "--out", page).code == 0
     text = page.read_text("utf-8")
     assert "Incomplete." in text and "3 of 10 trainings are not stored yet" in text and "incomplete</td>" in text
+
+
+@pytest.mark.parametrize(
+    "kind, file, how, said",
+    [
+        ("train", "metrics.csv", "flipped", "Incomplete."),
+        ("train", "metrics.csv", "cut", "Incomplete."),
+        ("train", "manifest.json", "flipped", "Incomplete."),
+        ("prune", "mask.safetensors", "flipped", "2 stored trainings are left out, without a stored mask"),
+    ],
+)
+def test_a_damaged_result_is_left_out_and_told_and_the_run_stays(
+    finished: Path, winnow: Winnow, tmp_path: Path, kind: str, file: str, how: str, said: str
+) -> None:
+    store = Store(finished)
+    levels = sorted(
+        (path, manifest.key)
+        for manifest in map(store.manifest, store.result_keys())
+        if manifest and manifest.kind == kind and (path := store.folder(manifest.key) / file).exists()
+        and (kind == "prune" or "mask" in manifest.inputs)
+    )  # fmt: skip
+    path, key = levels[0]
+    if how == "flipped":
+        flip_first_byte(path)
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    page = tmp_path / "page.html"
+    assert winnow("report", "--store", finished, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert f"stored result {key} is damaged" in text and "incomplete</td>" in text and said in text
+    assert "`winnow run` with the same options trains it again." in text
+    assert str(finished) not in text
+
+
+def test_a_damaged_comparison_is_left_out_and_told_and_the_study_stays(
+    finished: Path, winnow: Winnow, tmp_path: Path
+) -> None:
+    assert winnow(*STUDY, "--store", finished).code == 0
+    store = Store(finished)
+    (study,) = recorded_studies(store)
+    flip_first_byte(store.folder(study.comparisons[0].step.key) / "measured.csv")
+    page = tmp_path / "page.html"
+    assert winnow("report", "--store", finished, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert f"stored result {study.comparisons[0].step.key} is damaged" in text
+    assert "`winnow stability` with the same options trains it again." in text
 
 
 def test_a_live_page_loads_itself_again_until_everything_is_stored(

@@ -81,11 +81,11 @@ def held(store: Store, names: Sequence[str] = ()) -> Held:
             if path.parent.name == "studies":
                 study = read_study(path)
                 if not names or study.recipe.name in names:
-                    studies.append(gather(study, store))
+                    studies.append(gather(study, store, leave_damaged=True))
             else:
                 recipe = read(path)
                 if not names or recipe.name in names:
-                    runs.append(collect(imp(recipe), store, identity=identity(recipe)))
+                    runs.append(collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True))
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
     return Held(tuple(runs), tuple(studies), tuple(problems))
