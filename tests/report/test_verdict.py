@@ -9,6 +9,7 @@ import pytest
 from winnow.experiments import controls, instability
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings, Measured
+from winnow.report.against_density import levels_table
 from winnow.report.verdict import verdict
 from winnow.timeline import Amount
 
@@ -92,3 +93,22 @@ def test_a_study_says_of_a_run_what_was_measured_of_its_own_trainings(
     reason = verdict(results, [findings]).reasons[1]
     assert ("where the dense network is stable to noise" in reason) is is_of_the_run
     assert ("nothing stored tells" in reason) is not is_of_the_run
+
+
+@pytest.mark.parametrize(
+    "reinitialized, beside",
+    [
+        ([0.80, 0.81, 0.83], "reinitialized 81.33 ± 1.53 %, 95 % +9.23 to +12.10"),
+        ([0.80, 0.81, 0.82], "reinitialized 81.00 ± 1.00 %"),  # the difference is 11 points in each replicate
+        ([0.80], "reinitialized 80.00 %"),
+    ],
+)
+def test_equal_differences_give_no_interval(reinitialized: Sequence[float], beside: str) -> None:
+    results = results_of({**TICKETS, ("reinit", 1): reinitialized})
+    assert verdict(results).facts[-1].beside == beside
+
+
+def test_a_table_and_its_file_leave_out_the_interval_of_equal_differences() -> None:
+    table = levels_table(results_of(TICKETS))
+    assert [row[5] for row in table.rows] == ["", "–"]
+    assert [table.values[1][table.fields.index(f"accuracy_to_dense_{end}95")] for end in ("low", "high")] == [None] * 2

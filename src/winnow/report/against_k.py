@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from winnow.experiments.study import Quantity, Subnetwork
 from winnow.findings import METRICS, Finding, Findings
 from winnow.report.chart import STEPS, Axis, Chart, Dash, Marker, Point, Reference, Series
-from winnow.report.table import Table, limits, mean_and_std, summary, summary_fields
+from winnow.report.table import Table, has_interval, limits, mean_and_std, summary, summary_fields
 from winnow.results import Spread
 
 K = Axis(label="rewind point k (iterations)", scale="from-zero")
@@ -111,7 +111,7 @@ def _point(k: int, spread: Spread, scale: float, note: str) -> Point:
 
 
 def _interval(spread: Spread, digits: int, scale: float) -> str:
-    return f"\n95 % interval {limits(spread.values, digits, scale)}" if len(spread.values) > 1 else ""
+    return f"\n95 % interval {limits(spread.values, digits, scale)}" if has_interval(spread.values) else ""
 
 
 def _accuracy(findings: Findings) -> Chart:

@@ -12,7 +12,7 @@ from winnow.findings import Findings
 from winnow.intervals import interval
 from winnow.report.against_density import display_name, grouped
 from winnow.report.against_k import STABLE
-from winnow.report.table import difference, limits, mean_and_std
+from winnow.report.table import difference, has_interval, limits, mean_and_std
 from winnow.results import Level, Results, Spread
 
 
@@ -112,7 +112,7 @@ def _controls(results: Results, smallest: Level) -> list[Fact]:
         pairs = _differences(results, control, smallest.level)
         if control != TICKET and pairs:
             theirs = Spread(tuple(each.accuracy(results.experiment.recipe.matching) for each in levels[smallest.level]))
-            within = f", 95 % {limits(pairs, 2, signed=True)}" if len(pairs) > 1 else ""
+            within = f", 95 % {limits(pairs, 2, signed=True)}" if has_interval(pairs) else ""
             facts.append(
                 Fact(
                     f"{difference(statistics.fmean(pairs))} points",
@@ -161,11 +161,10 @@ def _reinitialized(results: Results, smallest: Level) -> str:
     mean = statistics.fmean(pairs)
     if mean <= 0:
         return "; so does the same mask reinitialized"
-    is_spread = len(pairs) > 1 and statistics.stdev(pairs) > 0
-    low = interval(pairs)[0] if is_spread else mean - 100 * results.tolerance
+    low = interval(pairs)[0] if has_interval(pairs) else mean - 100 * results.tolerance
     if low > 0:
         return ""
-    within = f"the 95 % interval of {len(pairs)} replicates" if is_spread else "the tolerance"
+    within = f"the 95 % interval of {len(pairs)} replicates" if has_interval(pairs) else "the tolerance"
     return f"; the same mask reinitialized does as well, within {within}"
 
 
