@@ -156,7 +156,8 @@ def test_studies_are_recorded_reported_listed_and_kept(finished: Path, winnow: W
         ({"deterministic": True, "optimizer.no_decay": ["*.a b"], "optimizer.weight_decay": 0.1},
          "winnow run digits --deterministic --optimizer.weight_decay 0.1 --optimizer.no_decay '*.a b'"),
         ({"data.mean": [0.5]}, "winnow run digits --data.mean 0.5"),
-        ({"name": "my own"}, "winnow run 'my own.toml'"),
+        ({"name": "whole", "levels": 3}, "winnow run digits --levels 3 --name whole"),
+        ({"name": "my own", "about": ""}, "winnow run 'my own.toml'"),
     ],
 )  # fmt: skip
 def test_the_line_that_repeats_a_run_says_what_differs(edits: dict[str, object], command: str) -> None:
@@ -164,7 +165,7 @@ def test_the_line_that_repeats_a_run_says_what_differs(edits: dict[str, object],
 
 
 def test_the_line_runs_what_it_says(winnow: Winnow, tmp_path: Path) -> None:
-    edits = {"levels": 1, "replicates": 1, "control": [], "train.length": "20it", "deterministic": True}
+    edits = {"levels": 1, "replicates": 1, "control": [], "train.length": "20it", "deterministic": True, "name": "my"}
     line = run_command(read("digits").edited(edits)).split()[1:]
     said = winnow(*line, "--store", tmp_path / "store", "--progress", "quiet")
     assert said.code == 0
@@ -197,4 +198,20 @@ def test_departures_from_the_bundled_recipe_are_named(
     found = departures(read("lenet-mnist").edited(edits))
     assert found is not None
     assert (found.shortened, found.changed) == (shortened, changed)
-    assert departures(read("lenet-mnist").edited(edits | {"name": "mine"})) is None
+    assert departures(read("lenet-mnist").edited(edits | {"name": "mine"})) == found  # renamed, it is of it still
+    assert departures(read("lenet-mnist").edited(edits | {"name": "mine", "about": "of my own"})) is None
+
+
+@pytest.mark.parametrize("about, is_own", [(None, False), ("of my own", True)])
+def test_a_recipe_made_from_no_bundled_one_is_to_be_saved_first(
+    winnow: Winnow, tmp_path: Path, about: str | None, is_own: bool
+) -> None:
+    store, page = tmp_path / "store", tmp_path / "page.html"
+    words = ["--levels", "1", "--replicates", "1", "--control", "--train.length", "20it", "--name", "whole"]
+    words += ["--about", about] if about else []
+    assert winnow("run", "digits", *words, "--store", store, "--progress", "quiet").code == 0
+    assert winnow("report", "--store", store, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert ("Save the recipe below as whole.toml and run it:" in text) is is_own
+    assert ("winnow run whole.toml" in text) is is_own
+    assert ("in the bundled recipe digits. This is no reproduction of it." in text) is not is_own

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from winnow.recipes import to_toml
+from winnow.report.asked import bundled, own_file
 from winnow.report.chart import Chart
 from winnow.report.html import Markup, element, joined
 from winnow.report.parts import Part
@@ -173,6 +174,7 @@ def _asked(part: Part) -> Markup:
     return element(
         "div",
         element("h3", "What was asked"),
+        None if bundled(part.recipe) else element("p", f"Save the recipe below as {own_file(part.recipe)} and run it:"),
         element("pre", element("code", part.command), class_="command", tabindex=0, aria_label="The command"),
         element("details", element("summary", "The recipe, as TOML"), recipe),
         class_="asked",
