@@ -52,9 +52,8 @@ MATCHES = "A matching subnetwork with 80 % of the weights trains, alone, to the 
         ([0.80, 0.82, 0.81], WINS),
         ([0.94, 0.95, 0.96], MATCHES + "so does the same mask reinitialized."),
         ([0.91, 0.92, 0.93], MATCHES + "so does the same mask reinitialized."),
-        ([0.89, 0.93, 0.92],
-         MATCHES + "the same mask reinitialized does as well, within the 95 % interval of 3 replicates."),
-        ([0.905], MATCHES + "the same mask reinitialized does as well, within the tolerance."),
+        ([0.89, 0.93, 0.92], MATCHES + "the same mask reinitialized does as well, as far as 3 replicates tell."),
+        ([0.905], MATCHES + "the same mask reinitialized does as well, as far as one replicate tells."),
         ([0.80], WINS),
     ],
 )  # fmt: skip

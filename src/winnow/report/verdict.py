@@ -164,8 +164,8 @@ def _reinitialized(results: Results, smallest: Level) -> str:
     low = interval(pairs)[0] if has_interval(pairs) else mean - 100 * results.tolerance
     if low > 0:
         return ""
-    within = f"the 95 % interval of {len(pairs)} replicates" if has_interval(pairs) else "the tolerance"
-    return f"; the same mask reinitialized does as well, within {within}"
+    told = "one replicate tells" if len(pairs) == 1 else f"{len(pairs)} replicates tell"
+    return f"; the same mask reinitialized does as well, as far as {told}"
 
 
 def _matching(results: Results) -> str:
