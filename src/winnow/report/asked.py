@@ -16,7 +16,7 @@ from winnow.recipes import names, read
 from winnow.recipes.toml import to_table
 from winnow.store.studies import STUDIES
 
-_JUDGED = ("name", "about", "control", "matching", "onset", "seed", "deterministic")
+_JUDGED = ("name", "about", "control", "rival", "matching", "onset", "seed", "deterministic")
 """Fields that change no training, or none that matters: another seed is another draw of the same experiment."""
 
 
