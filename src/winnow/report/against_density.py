@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from winnow.experiments.experiment import TICKET
-from winnow.report.chart import COLOURS, MARKERS, Axis, Chart, Mark, Point, Reference, Series
+from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series, look
 from winnow.report.table import Table, difference, has_interval, limits, mean_and_std, summary, summary_fields
 from winnow.results import Results, Spread, Training
 
@@ -140,10 +140,12 @@ def _series(
         points.append(
             Point(x=density, y=statistics.fmean(values), low=min(values), high=max(values), note="\n".join(lines))
         )
+    colour, marker, dash = look(number)
     return Series(
         name=display_name(control),
-        colour=COLOURS[number % len(COLOURS)],
-        marker=MARKERS[number % len(MARKERS)],
+        colour=colour,
+        marker=marker,
+        dash=dash,
         points=tuple(points),
     )
 

@@ -42,7 +42,10 @@ class Table:
         return out.getvalue()
 
     def to_html(self, label: str | None = None) -> Markup:
-        """The readable rows, in a frame that scrolls where the page is narrow; the label begins the caption."""
+        """The readable rows, in a frame that scrolls where the page is narrow, under the title, which the label begins.
+
+        A caption would be as wide as the rows, and cut off where they scroll.
+        """
         head = element("tr", *(self._cell("th", n, text, scope="col") for n, text in enumerate(self.columns)))
         body = [
             element(
@@ -52,9 +55,10 @@ class Table:
             )
             for number, cells in enumerate(enumerate(row) for row in self.rows)
         ]
-        caption = element("caption", element("b", f"{label}. ") if label else None, self.title)
-        table = element("table", caption, element("thead", head), element("tbody", *body))
-        return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=self.title)
+        title = element("p", element("b", f"{label}. ") if label else None, self.title, class_="title")
+        table = element("table", element("thead", head), element("tbody", *body), aria_label=self.title)
+        frame = element("div", table, class_="scroll", tabindex=0, role="region", aria_label=self.title)
+        return element("div", title, frame, class_="table")
 
     def _cell(self, tag: str, column: int, text: str, **attributes: object) -> Markup:
         return element(tag, text, class_="word" if column < self.words else None, **attributes)
