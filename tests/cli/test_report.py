@@ -184,7 +184,7 @@ def test_the_line_that_repeats_a_study_leaves_out_what_is_usual() -> None:
 @pytest.mark.parametrize(
     "edits, shortened, changed",
     [
-        ({"levels": 20, "replicates": 9, "control": ["reinit"], "seed": 4}, (), ()),
+        ({"levels": 20, "replicates": 9, "control": ["reinit"], "rival": ["gmp"], "seed": 4}, (), ()),
         ({"levels": 2}, ("levels 2 instead of 16",), ()),
         ({"train.length": "6000it", "replicates": 3},
          ("replicates 3 instead of 5", "train.length 6000it instead of 50000it"), ()),
