@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from winnow.errors import MissingResult
+from winnow.errors import CorruptResult, MissingResult
 from winnow.experiments.study import Child, Comparison, Quantity, Study, Subnetwork
 from winnow.intervals import interval
-from winnow.results import Spread
+from winnow.results import Spread, first_line
 from winnow.steps import Interpolate
 from winnow.store import Store
 from winnow.training.objective import score_in_words
@@ -112,6 +112,9 @@ class Findings:
     accuracies: tuple[tuple[Child, float], ...]
     """Test accuracy at the end of each training, a fraction of 1."""
 
+    damaged: tuple[str, ...] = ()
+    """Which comparisons and trainings are left out since a result of theirs is damaged, a sentence each."""
+
     @property
     def ks(self) -> list[int]:
         """The rewind points, in order."""
@@ -148,13 +151,32 @@ class Findings:
         self, quantity: Quantity, network: Subnetwork, k: int, metric: str, *, stop: int | None = None
     ) -> Finding | None:
         """One of them, at the end of training unless said otherwise; None where nothing is stored of it."""
-        of_it = [
+        stop = self.end(quantity, network, k) if stop is None else stop
+        of_it = (
             found
             for found in self.findings
             if (found.quantity, found.network, found.k, found.metric) == (quantity, network, k, metric)
-            and stop in (None, found.stop)
-        ]
-        return max(of_it, key=lambda found: found.stop, default=None)
+            and found.stop == stop
+        )
+        return next(of_it, None)
+
+    def end(self, quantity: Quantity, network: Subnetwork, k: int) -> int | None:
+        """The iteration at which training from k ends and is compared; None where the study asks for no such thing."""
+        return max((each.stop for each in self.study.comparisons if _is_of(each, quantity, network, k)), default=None)
+
+    def compared(self, quantity: Quantity, network: Subnetwork, k: int) -> tuple[int, int]:
+        """How many comparisons at the end of training are stored, and how many the study asks for."""
+        end = self.end(quantity, network, k)
+        stored, asked = (
+            sum(_is_of(each, quantity, network, k) and each.stop == end for each in comparisons)
+            for comparisons in ([each.comparison for each in self.measured], self.study.comparisons)
+        )
+        return stored, asked
+
+    def trained(self, network: Subnetwork, k: int) -> tuple[int, int]:
+        """How many trainings of a network from k have an accuracy, and how many the study asks for."""
+        stored = sum((child.network, child.k) == (network, k) for child, _ in self.accuracies)
+        return stored, sum((child.network, child.k) == (network, k) for child in self.study.children)
 
     @property
     def score(self) -> str:
@@ -192,20 +214,30 @@ class Findings:
             yield StudyRecord(*where, child.trained.stop, "", None, "test_accuracy", accuracy)
 
 
-def gather(study: Study, store: Store) -> Findings:
-    """Read what is stored of a study; what is missing or failed is left out. Raises CorruptResult."""
+def _is_of(comparison: Comparison, quantity: Quantity, network: Subnetwork, k: int) -> bool:
+    return (comparison.quantity, comparison.network, comparison.k) == (quantity, network, k)
+
+
+def gather(study: Study, store: Store, *, leave_damaged: bool = False) -> Findings:
+    """Read what is stored of a study; what is missing or failed is left out.
+
+    Raises CorruptResult where something is damaged; with `leave_damaged` it is left out and told in `damaged`.
+    """
     measured: list[Measured] = []
-    for comparison in study.comparisons:
-        try:
-            measured.append(Measured(comparison, tuple(store.measured(comparison.step))))
-        except MissingResult:
-            continue
     accuracies: list[tuple[Child, float]] = []
-    for child in study.children:
+    damaged: list[str] = []
+    for each in (*study.comparisons, *study.children):
         try:
-            if store.failure(child.trained) is None:
-                curve = store.curve(child.trained)
-                accuracies.append((child, curve.rows[curve.last]["test_accuracy"]))
+            if isinstance(each, Comparison):
+                measured.append(Measured(each, tuple(store.measured(each.step))))
+            elif store.failure(each.trained) is None:
+                curve = store.curve(each.trained)
+                accuracies.append((each, curve.rows[curve.last]["test_accuracy"]))
         except MissingResult:
             continue
-    return Findings(study, tuple(measured), tuple(accuracies))
+        except CorruptResult as damage:
+            if not leave_damaged:
+                raise
+            step = each.step if isinstance(each, Comparison) else each.trained
+            damaged.append(f"{study.labels()[step]}: {first_line(damage)}")
+    return Findings(study, tuple(measured), tuple(accuracies), tuple(damaged))

@@ -13,7 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from winnow.errors import MissingExtra, MissingResult
+from winnow.errors import CorruptResult, MissingExtra, MissingResult
 from winnow.experiments import Experiment, Row
 from winnow.experiments.experiment import TICKET
 from winnow.recipe import Matching
@@ -114,6 +114,8 @@ class Results:
     experiment: Experiment
     identity: str
     trainings: tuple[Training, ...]
+    damaged: tuple[str, ...] = ()
+    """Which trainings are left out since a result of theirs is damaged, a sentence each."""
 
     @property
     def score(self) -> str:
@@ -208,9 +210,13 @@ class Results:
                     yield Record(*place, iteration, metric, value)
 
 
-def collect(experiment: Experiment, store: Store, *, identity: str) -> Results:
-    """Read what is stored of an experiment. Trainings that are missing or failed are left out."""
+def collect(experiment: Experiment, store: Store, *, identity: str, leave_damaged: bool = False) -> Results:
+    """Read what is stored of an experiment. Trainings that are missing or failed are left out.
+
+    Raises CorruptResult where one is damaged; with `leave_damaged` it is left out and told in `damaged`.
+    """
     trainings: list[Training] = []
+    damaged: list[str] = []
     for row in experiment.rows:
         try:
             manifest = store.manifest(row.trained)
@@ -220,9 +226,19 @@ def collect(experiment: Experiment, store: Store, *, identity: str) -> Results:
             mask = store.mask(row.mask) if row.mask else None
         except MissingResult:
             continue
+        except CorruptResult as damage:
+            if not leave_damaged:
+                raise
+            damaged.append(f"{experiment.labels()[row.trained]}: {first_line(damage)}")
+            continue
         density = mask.density if mask else 1.0
         trainings.append(Training(row, density, mask.layer_densities() if mask else {}, curve))
-    return Results(experiment, identity, tuple(trainings))
+    return Results(experiment, identity, tuple(trainings), tuple(damaged))
+
+
+def first_line(damage: CorruptResult) -> str:
+    """What is damaged, without where it was moved to."""
+    return str(damage).partition("\n")[0]
 
 
 def to_csv(records: Sequence[NamedTuple], fields: Sequence[str] = Record._fields) -> str:

@@ -17,7 +17,7 @@ from winnow.store import Store
 from winnow.store.studies import recorded_studies
 from winnow.timeline import Amount
 
-from .conftest import TINY, Winnow
+from .conftest import TINY, Winnow, flip_first_byte
 
 STUDY = ("stability", "digits", *TINY, "--density", "50%", "--samples", "2", "--progress", "quiet")
 
@@ -55,6 +55,52 @@ def test_what_is_missing_or_failed_is_told(finished: Path, winnow: Winnow, tmp_p
     assert winnow("report", "--store", finished, "--out", page).code == 0
     text = page.read_text("utf-8")
     assert "Incomplete." in text and "3 of 10 trainings are not stored yet" in text and "incomplete</td>" in text
+
+
+@pytest.mark.parametrize(
+    "kind, file, how, said",
+    [
+        ("train", "metrics.csv", "flipped", "Incomplete."),
+        ("train", "metrics.csv", "cut", "Incomplete."),
+        ("train", "manifest.json", "flipped", "Incomplete."),
+        ("prune", "mask.safetensors", "flipped", "2 stored trainings are left out, without a stored mask"),
+    ],
+)
+def test_a_damaged_result_is_left_out_and_told_and_the_run_stays(
+    finished: Path, winnow: Winnow, tmp_path: Path, kind: str, file: str, how: str, said: str
+) -> None:
+    store = Store(finished)
+    levels = sorted(
+        (path, manifest.key)
+        for manifest in map(store.manifest, store.result_keys())
+        if manifest and manifest.kind == kind and (path := store.folder(manifest.key) / file).exists()
+        and (kind == "prune" or "mask" in manifest.inputs)
+    )  # fmt: skip
+    path, key = levels[0]
+    if how == "flipped":
+        flip_first_byte(path)
+    else:
+        path.write_bytes(path.read_bytes()[:-1])
+    page = tmp_path / "page.html"
+    assert winnow("report", "--store", finished, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert f"stored result {key} is damaged" in text and "incomplete</td>" in text and said in text
+    assert "`winnow run` with the same options trains it again." in text
+    assert str(finished) not in text
+
+
+def test_a_damaged_comparison_is_left_out_and_told_and_the_study_stays(
+    finished: Path, winnow: Winnow, tmp_path: Path
+) -> None:
+    assert winnow(*STUDY, "--store", finished).code == 0
+    store = Store(finished)
+    (study,) = recorded_studies(store)
+    flip_first_byte(store.folder(study.comparisons[0].step.key) / "measured.csv")
+    page = tmp_path / "page.html"
+    assert winnow("report", "--store", finished, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert f"stored result {study.comparisons[0].step.key} is damaged" in text
+    assert "`winnow stability` with the same options trains it again." in text
 
 
 def test_a_live_page_loads_itself_again_until_everything_is_stored(
@@ -110,7 +156,8 @@ def test_studies_are_recorded_reported_listed_and_kept(finished: Path, winnow: W
         ({"deterministic": True, "optimizer.no_decay": ["*.a b"], "optimizer.weight_decay": 0.1},
          "winnow run digits --deterministic --optimizer.weight_decay 0.1 --optimizer.no_decay '*.a b'"),
         ({"data.mean": [0.5]}, "winnow run digits --data.mean 0.5"),
-        ({"name": "my own"}, "winnow run 'my own.toml'"),
+        ({"name": "whole", "levels": 3}, "winnow run digits --levels 3 --name whole"),
+        ({"name": "my own", "about": ""}, "winnow run 'my own.toml'"),
     ],
 )  # fmt: skip
 def test_the_line_that_repeats_a_run_says_what_differs(edits: dict[str, object], command: str) -> None:
@@ -118,7 +165,7 @@ def test_the_line_that_repeats_a_run_says_what_differs(edits: dict[str, object],
 
 
 def test_the_line_runs_what_it_says(winnow: Winnow, tmp_path: Path) -> None:
-    edits = {"levels": 1, "replicates": 1, "control": [], "train.length": "20it", "deterministic": True}
+    edits = {"levels": 1, "replicates": 1, "control": [], "train.length": "20it", "deterministic": True, "name": "my"}
     line = run_command(read("digits").edited(edits)).split()[1:]
     said = winnow(*line, "--store", tmp_path / "store", "--progress", "quiet")
     assert said.code == 0
@@ -137,7 +184,7 @@ def test_the_line_that_repeats_a_study_leaves_out_what_is_usual() -> None:
 @pytest.mark.parametrize(
     "edits, shortened, changed",
     [
-        ({"levels": 20, "replicates": 9, "control": ["reinit"], "seed": 4}, (), ()),
+        ({"levels": 20, "replicates": 9, "control": ["reinit"], "rival": ["gmp"], "seed": 4}, (), ()),
         ({"levels": 2}, ("levels 2 instead of 16",), ()),
         ({"train.length": "6000it", "replicates": 3},
          ("replicates 3 instead of 5", "train.length 6000it instead of 50000it"), ()),
@@ -151,4 +198,20 @@ def test_departures_from_the_bundled_recipe_are_named(
     found = departures(read("lenet-mnist").edited(edits))
     assert found is not None
     assert (found.shortened, found.changed) == (shortened, changed)
-    assert departures(read("lenet-mnist").edited(edits | {"name": "mine"})) is None
+    assert departures(read("lenet-mnist").edited(edits | {"name": "mine"})) == found  # renamed, it is of it still
+    assert departures(read("lenet-mnist").edited(edits | {"name": "mine", "about": "of my own"})) is None
+
+
+@pytest.mark.parametrize("about, is_own", [(None, False), ("of my own", True)])
+def test_a_recipe_made_from_no_bundled_one_is_to_be_saved_first(
+    winnow: Winnow, tmp_path: Path, about: str | None, is_own: bool
+) -> None:
+    store, page = tmp_path / "store", tmp_path / "page.html"
+    words = ["--levels", "1", "--replicates", "1", "--control", "--train.length", "20it", "--name", "whole"]
+    words += ["--about", about] if about else []
+    assert winnow("run", "digits", *words, "--store", store, "--progress", "quiet").code == 0
+    assert winnow("report", "--store", store, "--out", page).code == 0
+    text = page.read_text("utf-8")
+    assert ("Save the recipe below as whole.toml and run it:" in text) is is_own
+    assert ("winnow run whole.toml" in text) is is_own
+    assert ("in the bundled recipe digits. This is no reproduction of it." in text) is not is_own

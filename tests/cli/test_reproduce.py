@@ -11,12 +11,17 @@ from typing import Any
 import pytest
 
 from winnow import reproductions
+from winnow.errors import MissingResult
+from winnow.experiments import instability
 from winnow.experiments.experiment import TICKET
 from winnow.experiments.study import nearest_level
+from winnow.findings import Findings, Measured
+from winnow.recipes import read
 from winnow.report.reproduction import compared, comparison_table
 from winnow.reproductions import Claim, Reproduction, names, published
 from winnow.reproductions.measures import MEASURES, measured
 from winnow.results import Results
+from winnow.timeline import Amount
 
 from ..test_results import DENSE, results_of
 from .conftest import EDITS, Winnow
@@ -130,6 +135,48 @@ def test_a_level_without_all_its_replicates_is_not_compared() -> None:
         "ticket, level 1: 1 of 3 replicates",
     ]
     assert found.summary.endswith("2 cannot be compared yet.")
+
+
+def study_findings(*, pairs: int, early_pairs: int = 0, trainings: int) -> Findings:
+    """An instability study of 9 pairs at the end, 9 at a tenth and 9 trainings, of which so many are stored."""
+    recipe = read("digits").edited({"train.length": "200it", "replicates": 3})
+    study = instability(recipe, at=[Amount.parse("0it")], samples=3, early=[0.1])
+    at_end = [each for each in study.comparisons if each.stop == 200]
+    at_tenth = [each for each in study.comparisons if each.stop == 20]
+    line = [{"position": x, "train_error": e, "test_error": e} for x, e in ((0.0, 0.0), (0.5, 0.1), (1.0, 0.0))]
+    stored = tuple(Measured(each, tuple(line)) for each in [*at_end[:pairs], *at_tenth[:early_pairs]])
+    return Findings(study, stored, tuple((child, 0.9) for child in study.children[:trainings]))
+
+
+BARRIER = {"quantity": "instability", "network": "dense", "metric": "test_barrier", "k": 0}
+
+
+@pytest.mark.parametrize(
+    "stored, fields, said",
+    [
+        ({"pairs": 9, "trainings": 0}, BARRIER, 10.0),
+        ({"pairs": 8, "early_pairs": 9, "trainings": 9}, BARRIER, "dense, k = 0: 8 of 9 comparisons"),
+        ({"pairs": 0, "early_pairs": 9, "trainings": 9}, BARRIER, "dense, k = 0 is not stored"),
+        ({"pairs": 0, "trainings": 9}, {"network": "dense", "k": 0}, 90.0),
+        ({"pairs": 9, "trainings": 7}, {"network": "dense", "k": 0}, "dense, k = 0: 7 of 9 trainings"),
+        ({"pairs": 9, "trainings": 0}, {"network": "dense", "k": 0}, "dense, k = 0 is not stored"),
+    ],
+)
+def test_a_study_is_compared_once_all_its_comparisons_are_stored(
+    stored: dict[str, int], fields: dict[str, Any], said: float | str
+) -> None:
+    findings = study_findings(**stored)
+    if isinstance(said, str):
+        with pytest.raises(MissingResult, match=said):
+            measured(claim("study", **fields), findings)
+    else:
+        assert measured(claim("study", **fields), findings).value == pytest.approx(said)
+
+
+def test_a_finding_is_of_the_end_of_training_even_where_only_an_earlier_iteration_is_stored() -> None:
+    findings = study_findings(pairs=0, early_pairs=9, trainings=9)
+    assert findings.finding("instability", "dense", 0, "test_barrier") is None
+    assert findings.finding("instability", "dense", 0, "test_barrier", stop=20) is not None
 
 
 @pytest.fixture

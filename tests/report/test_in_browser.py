@@ -31,13 +31,35 @@ def test_it_opens_without_complaint_and_fits_the_screen(shown: Page, written: Pa
     assert shown.problems == []
 
 
+@pytest.mark.parametrize("width", [390, 1280])
+def test_no_two_names_in_a_legend_touch(shown: Page, written: Path, width: int) -> None:
+    shown.open(written, width=width)
+    gaps = shown.run(
+        "[...document.querySelectorAll('.legend')].flatMap(legend => { const all = [...legend.children].map(each => "
+        "each.getBoundingClientRect()); return all.slice(1).map((box, n) => [box.left - all[n].right, all[n].bottom - "
+        "box.top]).filter(([, shared]) => shared > 4).map(([gap]) => gap) })"
+    )
+    assert gaps and min(gaps) >= 6  # pixels
+
+
+def test_the_title_of_a_table_is_never_cut_however_wide_its_rows(shown: Page, written: Path) -> None:
+    shown.open(written, width=390)
+    for details in ("", "document.querySelectorAll('details').forEach(each => { each.open = true }); "):
+        right = shown.run(
+            f"(() => {{ {details}return Math.max(...[...document.querySelectorAll('.title')].map(each => "
+            "each.getBoundingClientRect().right)) })()"
+        )
+        assert 0 < right <= 390
+    assert shown.run("[...document.querySelectorAll('.scroll')].some(each => each.scrollWidth > each.clientWidth)")
+
+
 def test_text_and_lines_stand_out_from_the_page_by_day_and_by_night(shown: Page, written: Path) -> None:
     for is_dark in (False, True):
         shown.open(written, width=1000, is_dark=is_dark)
         found = shown.run(
             "(() => { const of = (e, p) => getComputedStyle(e)[p]; const all = s => [...document.querySelectorAll(s)];"
             "return {paper: of(document.body, 'backgroundColor'), ticks: all('.chart text').map(e => of(e, 'fill')),"
-            "text: all('p,dt,dd span,figcaption span,summary,caption').map(e => of(e, 'color')),"
+            "text: all('p,dt,dd span,figcaption span,summary,.title').map(e => of(e, 'color')),"
             "lines: all('.chart .line').map(e => of(e, 'stroke'))} })()"
         )
         for part, least in (("text", 4.5), ("ticks", 4.5), ("lines", 3.0)):

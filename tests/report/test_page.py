@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -38,6 +39,17 @@ def test_the_page_is_well_formed_self_contained_and_small(written: Path) -> None
     assert outline.sources == []
     assert "@import" not in text and "url(http" not in text
     assert written.stat().st_size < 1_000_000
+
+
+def test_the_contents_tell_runs_of_one_name_apart(written: Path) -> None:
+    contents = written.read_text("utf-8").partition("<nav")[2].partition("</nav>")[0]
+    links = re.findall("<a [^>]*>([^<]*)</a>", contents)
+    assert len(set(links)) == 4
+    assert [link for link in links if not re.fullmatch("digits, [0-9a-f]{8}", link)] == [
+        "digits: instability",
+        "digits: stability",
+    ]
+    assert links == re.findall("<h2>([^<]*)</h2>", written.read_text("utf-8"))
 
 
 def test_what_a_recipe_says_is_escaped(written: Path) -> None:

@@ -6,10 +6,11 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 
 import pytest
 
-from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series
+from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series, look
 from winnow.report.png import png
 from winnow.report.svg import svg
 from winnow.report.values import values_table
@@ -69,4 +70,22 @@ def test_the_table_has_every_value_exact_in_csv() -> None:
         ["ticket", "10", "", "", ""],
         ["dense", "", "98.0", "97.9", "98.1"],
     ]
-    assert "<caption>Accuracy &amp; more: the values drawn.</caption>" in table.to_html()
+    assert '<p class="title">Accuracy &amp; more: the values drawn.</p>' in table.to_html()
+
+
+def test_things_side_by_side_never_look_the_same() -> None:
+    looks = [look(number) for number in range(15)]
+    assert len({(colour, dash) for colour, _, dash in looks}) == 15
+    assert len({(colour, marker) for colour, marker, _ in looks}) == 15
+
+
+def test_a_long_legend_makes_the_picture_higher_and_leaves_the_axes_their_room() -> None:
+    def axes(count: int) -> tuple[float, float]:
+        series = tuple(replace(CHART.series[0], name=f"a series with a long name, {n}") for n in range(count))
+        root = ET.fromstring(svg(replace(CHART, series=series), is_alone=True))
+        grid = [float(each.attrib["d"].split()[1].split("H")[0])
+                for each in root.iter(f"{SPACE}path") if each.get("class") == "grid"]  # fmt: skip
+        return max(grid) - min(grid), float(root.attrib["viewBox"].split()[3])
+
+    assert axes(14)[0] >= axes(3)[0] - 1
+    assert axes(3)[1] == 350 < axes(14)[1]

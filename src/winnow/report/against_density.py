@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from winnow.experiments.experiment import TICKET
-from winnow.report.chart import COLOURS, MARKERS, Axis, Chart, Mark, Point, Reference, Series
-from winnow.report.table import Table, difference, limits, mean_and_std, summary, summary_fields
+from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series, look
+from winnow.report.table import Table, difference, has_interval, limits, mean_and_std, summary, summary_fields
 from winnow.results import Results, Spread, Training
 
 Quantity = Callable[[Training], float]
@@ -133,17 +133,19 @@ def _series(
             f"{'dense' if level == 0 else display_name(control)}, level {level}, density {density:.3g} %",
             f"{mean_and_std(Spread(tuple(values)), subject.digits)}{subject.unit} (n = {len(values)})",
         ]
-        if len(values) > 1:
+        if has_interval(values):
             lines.append(f"95 % interval {limits(values, subject.digits)}")
         if level and dense:
             lines.append(f"{difference(statistics.fmean(values) - statistics.fmean(dense), subject.digits)} to dense")
         points.append(
             Point(x=density, y=statistics.fmean(values), low=min(values), high=max(values), note="\n".join(lines))
         )
+    colour, marker, dash = look(number)
     return Series(
         name=display_name(control),
-        colour=COLOURS[number % len(COLOURS)],
-        marker=MARKERS[number % len(MARKERS)],
+        colour=colour,
+        marker=marker,
+        dash=dash,
         points=tuple(points),
     )
 

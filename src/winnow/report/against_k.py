@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from winnow.experiments.study import Quantity, Subnetwork
 from winnow.findings import METRICS, Finding, Findings
 from winnow.report.chart import STEPS, Axis, Chart, Dash, Marker, Point, Reference, Series
-from winnow.report.table import Table, limits, mean_and_std, summary, summary_fields
+from winnow.report.table import Table, has_interval, limits, mean_and_std, summary, summary_fields
 from winnow.results import Spread
 
 K = Axis(label="rewind point k (iterations)", scale="from-zero")
@@ -111,7 +111,7 @@ def _point(k: int, spread: Spread, scale: float, note: str) -> Point:
 
 
 def _interval(spread: Spread, digits: int, scale: float) -> str:
-    return f"\n95 % interval {limits(spread.values, digits, scale)}" if len(spread.values) > 1 else ""
+    return f"\n95 % interval {limits(spread.values, digits, scale)}" if has_interval(spread.values) else ""
 
 
 def _accuracy(findings: Findings) -> Chart:
@@ -139,7 +139,7 @@ def _accuracy(findings: Findings) -> Chart:
 def _line(findings: Findings) -> Chart:
     """Test error along the line between the two networks, for each k: the mean over all pairs."""
     series: list[Series] = []
-    end = max((each.comparison.stop for each in findings.measured), default=0)
+    end = max((comparison.stop for comparison in findings.study.comparisons), default=0)
     for number, k in enumerate(findings.ks):
         lines = [
             each.rows

@@ -1,10 +1,11 @@
-"""What was asked: a recipe beside the bundled one of its name, and the one line that asks for it again."""
+"""What was asked: a recipe beside the bundled one that it was made from, and the one line that asks for it again."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from inspect import signature
 from typing import Any, cast
 
@@ -15,13 +16,13 @@ from winnow.recipes import names, read
 from winnow.recipes.toml import to_table
 from winnow.store.studies import STUDIES
 
-_JUDGED = ("name", "about", "control", "matching", "onset", "seed", "deterministic")
+_JUDGED = ("name", "about", "control", "rival", "matching", "onset", "seed", "deterministic")
 """Fields that change no training, or none that matters: another seed is another draw of the same experiment."""
 
 
 @dataclass(frozen=True)
 class Departures:
-    """How a recipe differs from the bundled one of its name."""
+    """How a recipe differs from the bundled one that it was made from."""
 
     base: str
     """The bundled recipe's name."""
@@ -38,16 +39,32 @@ class Departures:
         return not self.shortened and not self.changed
 
 
+def bundled(recipe: Recipe) -> Recipe | None:
+    """The bundled recipe that one was made from: of its name, or, where it was renamed, of what it says it is about.
+
+    >>> found = bundled(read("lenet-mnist").edited({"name": "mine"}))
+    >>> found.name if found else ""
+    'lenet-mnist'
+    """
+    name = recipe.name if recipe.name in names() else _by_about().get(recipe.about)
+    return None if name is None else read(name)
+
+
+@cache
+def _by_about() -> dict[str, str]:
+    """The names of the bundled recipes, by what they say they are about."""
+    return {about: name for name in names() if (about := read(name).about)}
+
+
 def departures(recipe: Recipe, base: Recipe | None = None) -> Departures | None:
-    """How a recipe departs from another, or from the bundled one of its name; None where none is bundled.
+    """How a recipe departs from another, or from the bundled one it was made from; None where there is none.
 
     >>> departures(read("lenet-mnist").edited({"train.length": "6000it", "levels": 20})).shortened
     ('train.length 6000it instead of 50000it',)
     """
+    base = base or bundled(recipe)
     if base is None:
-        if recipe.name not in names():
-            return None
-        base = read(recipe.name)
+        return None
     ours, theirs = flat(recipe), flat(base)
     shortened: list[str] = []
     changed: list[str] = []
@@ -74,7 +91,7 @@ def _from_start(recipe: Recipe) -> Recipe:
 
 
 def run_command(recipe: Recipe) -> str:
-    """The line that runs a recipe: the bundled recipe of its name with what differs, or a file of one's own.
+    """The line that runs a recipe: the bundled recipe that it was made from with what differs, or a file of one's own.
 
     >>> run_command(read("digits").edited({"levels": 3, "control": []}))
     'winnow run digits --levels 3 --control'
@@ -85,10 +102,8 @@ def run_command(recipe: Recipe) -> str:
 def study_command(study: Study) -> str:
     """The line that asks for a study."""
     words = ["winnow", study.name]
-    recipe = study.recipe
-    words += _recipe_words(
-        recipe.edited({"rewind": str(read(recipe.name).rewind)}) if recipe.name in names() else recipe
-    )
+    recipe, base = study.recipe, bundled(study.recipe)
+    words += _recipe_words(recipe.edited({"rewind": str(base.rewind)}) if base else recipe)
     usual = signature(STUDIES[study.name]).parameters
     for name, value in study.settings.items():
         if _listed(value) == _listed(usual[name].default):
@@ -109,14 +124,20 @@ def _listed(value: object) -> list[object]:
 
 
 def _recipe_words(recipe: Recipe) -> list[str]:
-    if recipe.name not in names():
-        return [shlex.quote(f"{recipe.name}.toml")]
-    base = flat(read(recipe.name))
-    ours = flat(recipe)
+    made_from = bundled(recipe)
+    if made_from is None:
+        return [shlex.quote(own_file(recipe))]
+    base, ours = flat(made_from), flat(recipe)
     different = [
         path for path in {**base, **ours} if path not in ("name", "about") and ours.get(path) != base.get(path)
     ]
-    return [recipe.name, *(_option(path, ours.get(path)) for path in different)]
+    different += ["name"] * (recipe.name != made_from.name)
+    return [made_from.name, *(_option(path, ours.get(path)) for path in different)]
+
+
+def own_file(recipe: Recipe) -> str:
+    """The file that a recipe made from no bundled one is run from."""
+    return f"{recipe.name}.toml"
 
 
 def _option(path: str, value: object) -> str:

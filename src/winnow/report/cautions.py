@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings
 from winnow.report.asked import Departures, departures
@@ -11,6 +13,9 @@ from winnow.results import Results
 FEW = 5
 """Replicates of the papers (LTH, arXiv 1803.03635, §2): with fewer, means move."""
 
+_NAMED = 3
+"""So many damaged results are named; the rest are counted."""
+
 _THIN = 0.001
 """Below this density a layer hardly passes a signal."""
 
@@ -18,7 +23,8 @@ _THIN = 0.001
 def run_cautions(results: Results, made: Provenance) -> list[str]:
     """The cautions about a run, the gravest first."""
     recipe = results.experiment.recipe
-    cautions = [*_departed(departures(recipe)), *_incomplete(made), *_failed(made)]
+    cautions = [*_departed(departures(recipe)), *_incomplete(made), *_failed(made), *_damaged(results.damaged, "run")]
+    cautions += _without_mask(results, made)
     cautions += _few(recipe.replicates)
     if results.smallest_matching is not None and recipe.matching.on == "test":
         cautions.append(
@@ -37,6 +43,7 @@ def study_cautions(findings: Findings, made: Provenance) -> list[str]:
     recipe = findings.study.recipe
     lost = len(findings.study.comparisons) - len(findings.measured)
     cautions = [*_departed(_of_study(findings)), *_incomplete(made), *_failed(made)]
+    cautions += _damaged(findings.damaged, findings.study.name)
     if lost and made.is_complete:
         cautions.append(f"{lost} of {len(findings.study.comparisons)} comparisons are not stored.")
     return cautions + _few(recipe.replicates, usual=3) + _mixed(made)
@@ -82,6 +89,26 @@ def _failed(made: Provenance) -> list[str]:
     reasons = sorted({f"{failure.error}: {failure.message}" for _, failure in made.failures})
     shown = " ".join(reasons[:2])
     return [f"{len(made.failures)} trainings ended without a result, and are left out of every mean. {shown}"]
+
+
+def _damaged(damaged: Sequence[str], command: str) -> list[str]:
+    if not damaged:
+        return []
+    more = f" So are {len(damaged) - _NAMED} more." if len(damaged) > _NAMED else ""
+    again = "it" if len(damaged) == 1 else "them"
+    return [
+        f"Damaged: {'. '.join(damaged[:_NAMED])}.{more} Left out; `winnow {command}` with the same options trains "
+        f"{again} again."
+    ]
+
+
+def _without_mask(results: Results, made: Provenance) -> list[str]:
+    """Trainings that are stored and cannot be placed."""
+    lost = {manifest.key for manifest in made.manifests} - {each.row.trained.key for each in results.trainings}
+    if not lost:
+        return []
+    said = "1 stored training is" if len(lost) == 1 else f"{len(lost)} stored trainings are"
+    return [f"{said} left out, without a stored mask. `winnow run` with the same options makes what is missing."]
 
 
 def _few(replicates: int, usual: int = FEW) -> list[str]:

@@ -16,8 +16,21 @@ COLOURS = ("blue", "orange", "green", "purple", "ochre", "teal")
 MARKERS: tuple[Marker, ...] = ("circle", "square", "triangle", "diamond", "down")
 """What tells them apart without colour."""
 
+DASHES: tuple[Dash, ...] = ("", "2 3", "6 4")
+"""What tells apart things side by side that share a colour."""
+
 STEPS = tuple(f"step{n}" for n in range(8))
 """Colours of things that have an order, such as levels, from the first to the last."""
+
+
+def look(number: int) -> tuple[str, Marker, Dash]:
+    """The colour, marker and dash of the things side by side, by their number; different ones look different.
+
+    >>> look(0), look(6)
+    (('blue', 'circle', ''), ('blue', 'square', '2 3'))
+    """
+    dash = DASHES[number // len(COLOURS) % len(DASHES)]
+    return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)], dash
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
 from winnow.recipes import to_toml
+from winnow.report.asked import bundled, own_file
 from winnow.report.chart import Chart
 from winnow.report.html import Markup, element, joined
 from winnow.report.parts import Part
@@ -48,7 +50,7 @@ def page(parts: Sequence[Part], *, opening: Opening, extra: Sequence[Chart] = ()
         *(_table(table) for table in opening.tables),
         _notes(opening.notes),
         _figures(extra, numbers) if extra else None,
-        *(_part(part, numbers) for part in parts),
+        *(_part(part, title, numbers) for part, title in zip(parts, _titles(parts), strict=True)),
         id="content",
     )
     body = element(
@@ -80,8 +82,8 @@ def _header(parts: Sequence[Part], opening: Opening, refresh: int | None) -> Mar
     wanted = sum(len(part.made.wanted) for part in parts)
     live = f"Live: {done:,} of {wanted:,} trainings are stored. This page loads itself again every {refresh} seconds."
     links = [
-        element("li", element("a", part.title, href=f"#{part.name}"), Markup(" "), element("small", part.kind))
-        for part in parts
+        element("li", element("a", title, href=f"#{part.name}"), Markup(" "), element("small", part.kind))
+        for part, title in zip(parts, _titles(parts), strict=True)
     ]
     return element(
         "header",
@@ -93,11 +95,19 @@ def _header(parts: Sequence[Part], opening: Opening, refresh: int | None) -> Mar
     )
 
 
-def _part(part: Part, numbers: _Numbers) -> Markup:
+def _titles(parts: Sequence[Part]) -> list[str]:
+    """The parts' titles; those of one title with the end of their identity, as in figures over several parts."""
+    count = Counter(part.title for part in parts)
+    return [
+        part.title if count[part.title] == 1 else f"{part.title}, {part.identity.rpartition('-')[2]}" for part in parts
+    ]
+
+
+def _part(part: Part, title: str, numbers: _Numbers) -> Markup:
     return element(
         "section",
         element("p", part.kind, class_="kicker"),
-        element("h2", part.title),
+        element("h2", title),
         element("p", part.about, class_="about") if part.about else None,
         _verdict(part.verdict),
         _cautions(part),
@@ -173,6 +183,7 @@ def _asked(part: Part) -> Markup:
     return element(
         "div",
         element("h3", "What was asked"),
+        None if bundled(part.recipe) else element("p", f"Save the recipe below as {own_file(part.recipe)} and run it:"),
         element("pre", element("code", part.command), class_="command", tabindex=0, aria_label="The command"),
         element("details", element("summary", "The recipe, as TOML"), recipe),
         class_="asked",

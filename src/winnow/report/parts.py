@@ -35,6 +35,9 @@ class Part:
     """Its anchor in the page, and how its files begin."""
 
     title: str
+    identity: str
+    """What tells it from others of its title, as in the names of its files."""
+
     kind: str
     """What sort of experiment it is, in words."""
 
@@ -81,11 +84,11 @@ def held(store: Store, names: Sequence[str] = ()) -> Held:
             if path.parent.name == "studies":
                 study = read_study(path)
                 if not names or study.recipe.name in names:
-                    studies.append(gather(study, store))
+                    studies.append(gather(study, store, leave_damaged=True))
             else:
                 recipe = read(path)
                 if not names or recipe.name in names:
-                    runs.append(collect(imp(recipe), store, identity=identity(recipe)))
+                    runs.append(collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True))
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
     return Held(tuple(runs), tuple(studies), tuple(problems))
@@ -102,6 +105,7 @@ def run_part(results: Results, store: Store, studies: Sequence[Findings] = ()) -
     return Part(
         name=f"{_file_name(recipe.name)}-{results.identity}",
         title=recipe.name,
+        identity=results.identity,
         kind="tickets by iterative magnitude pruning" if recipe.prune.rounds == "iterative" else "one-shot tickets",
         about=recipe.about,
         command=run_command(recipe),
@@ -122,6 +126,7 @@ def study_part(findings: Findings, store: Store) -> Part:
     return Part(
         name=name,
         title=f"{study.recipe.name}: {study.name}",
+        identity=study_identity(study),
         kind="stability to pruning and to data order" if study.name == "stability" else "instability to SGD noise",
         about="",
         command=study_command(study),

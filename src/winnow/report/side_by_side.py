@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 from winnow.experiments.experiment import TICKET
 from winnow.report.against_density import DENSITY, grouped
-from winnow.report.chart import COLOURS, MARKERS, Axis, Chart, Point, Reference, Series
-from winnow.report.table import difference, limits
+from winnow.report.chart import Axis, Chart, Point, Reference, Series, look
+from winnow.report.table import difference, has_interval, limits
 from winnow.results import Results
 
 
@@ -38,14 +38,16 @@ def _chart(runs: Sequence[Results]) -> Chart:
             if gains:
                 density = 100 * statistics.fmean(each.density for each in trainings)
                 note = f"{name}, level {level}, density {density:.3g} %\n{difference(statistics.fmean(gains))} points"
-                if len(gains) > 1:
+                if has_interval(gains):
                     note += f"\n95 % interval {limits(gains, 2, signed=True)}"
                 points.append(Point(x=density, y=statistics.fmean(gains), low=min(gains), high=max(gains), note=note))
+        colour, marker, dash = look(number)
         series.append(
             Series(
                 name=name,
-                colour=COLOURS[number % len(COLOURS)],
-                marker=MARKERS[number % len(MARKERS)],
+                colour=colour,
+                marker=marker,
+                dash=dash,
                 points=tuple(points),
             )
         )

@@ -133,12 +133,12 @@ def _lines(axes: Axes, findings: Findings) -> None:
 
     ks = findings.ks
     shade: Callable[[float], object] = colormaps["viridis"]
+    end = max((comparison.stop for comparison in findings.study.comparisons), default=0)
     for number, k in enumerate(ks):
-        ends = max(each.comparison.stop for each in findings.measured)
         rows = [
             each.rows
             for each in findings.measured
-            if each.comparison.k == k and each.comparison.stop == ends and each.comparison.network != "random"
+            if each.comparison.k == k and each.comparison.stop == end and each.comparison.network != "random"
         ]
         if rows:
             positions = [float(row["position"]) for row in rows[0]]

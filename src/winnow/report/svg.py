@@ -15,10 +15,18 @@ from winnow.report.scale import Scale, scales, written
 WIDTH, HEIGHT = 480.0, 350.0
 LEFT, RIGHT, BOTTOM = 62.0, 16.0, 48.0
 
-_LETTER = 8.2
-"""A letter's width at the largest size that the style sheet sets text in, which is that of narrow screens."""
+_LETTER = 9.0
+"""A letter's width at the largest size that the style sheet sets text in, which is that of narrow screens; of a wide
+font, as DejaVu Sans."""
 
-_ROW = 20.0
+_SWATCH, _GAP = 26.0, 20.0
+"""Before and after a name in the legend; the gap also has room for a short name of wide letters."""
+
+_FIRST, _ROW = 12.0, 20.0
+"""From the top of the legend to its first line, and from line to line."""
+
+_FEW_ROWS = 3
+"""A legend of more rows makes the picture higher, so that the axes keep their room."""
 
 _SHAPES: dict[str, Callable[[float, float], str]] = {
     "circle": lambda x, y: f"M{x - 3.6:.1f} {y:.1f}a3.6 3.6 0 1 0 7.2 0a3.6 3.6 0 1 0-7.2 0z",
@@ -36,26 +44,35 @@ class _Frame:
     x: Scale
     y: Scale
     top: float
+    height: float
+    """Of the picture."""
+
+    @property
+    def bottom(self) -> float:
+        """Where the horizontal axis lies."""
+        return self.height - BOTTOM
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a value is drawn."""
         return (
             LEFT + self.x.at(x) * (WIDTH - LEFT - RIGHT),
-            HEIGHT - BOTTOM - self.y.at(y) * (HEIGHT - BOTTOM - self.top),
+            self.bottom - self.y.at(y) * (self.bottom - self.top),
         )
 
 
 def svg(chart: Chart, *, is_alone: bool = False) -> Markup:
     """A chart as an SVG element; alone, as a file that brings its title and its colours with it."""
-    legend, top = _legend(chart, 26.0 if is_alone else 4.0)
-    frame = _Frame(*scales(chart), top=top + 38.0)
+    above = 26.0 if is_alone else 4.0
+    legend, top = _legend(chart, above)
+    height = HEIGHT + max(0.0, top - above - _FIRST - (_FEW_ROWS - 1) * _ROW)
+    frame = _Frame(*scales(chart), top=top + 38.0, height=height)
     clip = f"clip-{chart.name}"
     x, y = LEFT - 6, frame.top - 6
-    area = element("rect", x=x, y=y, width=WIDTH - RIGHT - x + 6, height=HEIGHT - BOTTOM - y + 6)
+    area = element("rect", x=x, y=y, width=WIDTH - RIGHT - x + 6, height=frame.bottom - y + 6)
     parts = [
         element("defs", element("clipPath", area, id=clip)),
         element("style", _own_style()) if is_alone else None,
-        element("rect", class_="sheet", width=WIDTH, height=HEIGHT) if is_alone else None,
+        element("rect", class_="sheet", width=WIDTH, height=height) if is_alone else None,
         element("text", chart.title, x=4, y=18, class_="heading") if is_alone else None,
         legend,
         _axes(chart, frame),
@@ -71,7 +88,7 @@ def svg(chart: Chart, *, is_alone: bool = False) -> Markup:
         *parts,
         **named,
         class_="chart",
-        viewBox=f"0 0 {WIDTH:g} {HEIGHT:g}",
+        viewBox=f"0 0 {WIDTH:g} {height:g}",
         role="img",
         aria_label=chart.title if is_alone else label,
     )
@@ -83,9 +100,9 @@ def _legend(chart: Chart, top: float) -> tuple[Markup, float]:
     if chart.reference is not None:
         entries.append((chart.reference.name, None))
     drawn: list[Markup] = []
-    x, y = 4.0, top + 12.0
+    x, y = 4.0, top + _FIRST
     for name, series in entries:
-        width = 34 + _LETTER * len(name)
+        width = _SWATCH + _LETTER * len(name)
         if x > 4 and x + width > WIDTH:
             x, y = 4.0, y + _ROW
         middle = y - 4
@@ -94,8 +111,8 @@ def _legend(chart: Chart, top: float) -> tuple[Markup, float]:
         if series is not None and series.marker != "none":
             shape = element("path", d=_SHAPES[series.marker](x + 10, middle), class_="dot")
         colour = series.colour if series is not None else "reference"
-        drawn.append(element("g", line, shape, element("text", name, x=x + 26, y=y), class_=f"c-{colour}"))
-        x += width
+        drawn.append(element("g", line, shape, element("text", name, x=x + _SWATCH, y=y), class_=f"c-{colour}"))
+        x += width + _GAP
     return element("g", *drawn, class_="legend"), y
 
 
@@ -105,7 +122,7 @@ def _dash(series: Series | None) -> str | None:
 
 def _axes(chart: Chart, frame: _Frame) -> Markup:
     parts: list[Markup] = []
-    bottom = HEIGHT - BOTTOM
+    bottom = frame.bottom
     for tick in frame.y.ticks:
         height = frame.place(frame.x.least, tick)[1]
         parts.append(element("path", d=f"M{LEFT:g} {height:.1f}H{WIDTH - RIGHT:g}", class_="grid"))
@@ -120,7 +137,7 @@ def _axes(chart: Chart, frame: _Frame) -> Markup:
             free = x + half + 4
     parts.append(element("path", d=f"M{LEFT - 6:g} {bottom:g}H{WIDTH - RIGHT:g}", class_="axis"))
     parts.append(element("text", chart.y.label, x=4, y=frame.top - 14, class_="label"))
-    parts.append(element("text", chart.x.label, x=WIDTH - RIGHT, y=HEIGHT - 6, class_="label end"))
+    parts.append(element("text", chart.x.label, x=WIDTH - RIGHT, y=frame.height - 6, class_="label end"))
     return element("g", *parts, aria_hidden="true")
 
 
@@ -145,8 +162,8 @@ def _mark(chart: Chart, frame: _Frame) -> Markup | None:
         return None
     x = frame.place(chart.mark.x, frame.y.least)[0]
     is_left = x > (LEFT + WIDTH) / 2
-    line = element("path", d=f"M{x:.1f} {frame.top:g}V{HEIGHT - BOTTOM:g}", class_="axis", stroke_dasharray="2 3")
-    place = {"x": x - 6 if is_left else x + 6, "y": HEIGHT - BOTTOM - 8}
+    line = element("path", d=f"M{x:.1f} {frame.top:g}V{frame.bottom:g}", class_="axis", stroke_dasharray="2 3")
+    place = {"x": x - 6 if is_left else x + 6, "y": frame.bottom - 8}
     return element("g", line, element("text", chart.mark.label, **place, class_="note end" if is_left else "note"))
 
 

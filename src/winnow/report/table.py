@@ -42,7 +42,10 @@ class Table:
         return out.getvalue()
 
     def to_html(self, label: str | None = None) -> Markup:
-        """The readable rows, in a frame that scrolls where the page is narrow; the label begins the caption."""
+        """The readable rows, in a frame that scrolls where the page is narrow, under the title, which the label begins.
+
+        A caption would be as wide as the rows, and cut off where they scroll.
+        """
         head = element("tr", *(self._cell("th", n, text, scope="col") for n, text in enumerate(self.columns)))
         body = [
             element(
@@ -52,9 +55,10 @@ class Table:
             )
             for number, cells in enumerate(enumerate(row) for row in self.rows)
         ]
-        caption = element("caption", element("b", f"{label}. ") if label else None, self.title)
-        table = element("table", caption, element("thead", head), element("tbody", *body))
-        return element("div", table, class_="scroll", tabindex=0, role="region", aria_label=self.title)
+        title = element("p", element("b", f"{label}. ") if label else None, self.title, class_="title")
+        table = element("table", element("thead", head), element("tbody", *body), aria_label=self.title)
+        frame = element("div", table, class_="scroll", tabindex=0, role="region", aria_label=self.title)
+        return element("div", title, frame, class_="table")
 
     def _cell(self, tag: str, column: int, text: str, **attributes: object) -> Markup:
         return element(tag, text, class_="word" if column < self.words else None, **attributes)
@@ -76,15 +80,27 @@ def mean_and_std(spread: Spread | None, digits: int = 2, scale: float = 1.0) -> 
     return mean if math.isnan(spread.std) else f"{mean} ± {scale * spread.std:,.{digits}f}"
 
 
-def limits(values: Sequence[float], digits: int = 2, scale: float = 1.0, *, signed: bool = False) -> str:
-    """The 95 % confidence interval of the mean, by Student's t.
+def has_interval(values: Sequence[float]) -> bool:
+    """Whether values say how far their mean may lie off: two or more, which are not all equal.
 
-    >>> limits([1.0, 2.0, 3.0])
-    '−0.48 to 4.48'
+    Equal ones, as of two replicates on a small test set, would give an interval without width, as if nothing were
+    left to chance.
+
+    >>> has_interval([0.25]), has_interval([0.91 - 0.90, 0.81 - 0.80]), has_interval([0.25, 0.5])
+    (False, False, True)
     """
-    low, high = interval(values)
-    if not math.isfinite(low):
+    return len(values) > 1 and not math.isclose(min(values), max(values), rel_tol=1e-9, abs_tol=1e-12)
+
+
+def limits(values: Sequence[float], digits: int = 2, scale: float = 1.0, *, signed: bool = False) -> str:
+    """The 95 % confidence interval of the mean, by Student's t; a dash where there is none.
+
+    >>> limits([1.0, 2.0, 3.0]), limits([0.5, 0.5])
+    ('−0.48 to 4.48', '–')
+    """
+    if not has_interval(values):
         return "–"
+    low, high = interval(values)
     sign = "+" if signed else ""
     return f"{scale * low:{sign},.{digits}f} to {scale * high:{sign},.{digits}f}".replace("-", "−")
 
@@ -99,11 +115,12 @@ def difference(value: float, digits: int = 2) -> str:
 
 
 def summary(values: Sequence[float]) -> tuple[object, ...]:
-    """A quantity over replicates for a CSV file: n, mean, std, the ends of the 95 % interval, least, most."""
+    """A quantity over replicates for a CSV file: n, mean, std, the ends of the 95 % interval if any, least, most."""
     if not values:
         return (0, *(None,) * 6)
     spread = Spread(tuple(values))
-    return (len(values), spread.mean, spread.std, *interval(values), spread.least, spread.most)
+    ends = interval(values) if has_interval(values) else (None, None)
+    return (len(values), spread.mean, spread.std, *ends, spread.least, spread.most)
 
 
 def summary_fields(quantity: str) -> tuple[str, ...]:

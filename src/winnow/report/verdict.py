@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from winnow.course import timeline
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings
+from winnow.intervals import interval
 from winnow.report.against_density import display_name, grouped
 from winnow.report.against_k import STABLE
-from winnow.report.table import difference, limits, mean_and_std
+from winnow.report.table import difference, has_interval, limits, mean_and_std
 from winnow.results import Level, Results, Spread
 
 
@@ -63,9 +64,12 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
             headline = "No level with all its replicates matches the dense network yet."
         return Verdict(headline, (fact, of_dense), None, reasons)
     kind = "A winning ticket" if timeline(results.experiment.recipe).rewind == 0 else "A matching ticket"
+    beside = _reinitialized(results, smallest)
+    if beside:
+        kind = "A matching subnetwork"
     headline = (
         f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the accuracy of the whole "
-        f"network."
+        f"network{beside}."
     )
     gap = 100 * (smallest.accuracy.mean - dense.mean)
     facts = [
@@ -90,11 +94,11 @@ def _sooner(results: Results, smallest: Level) -> list[Fact]:
     before = statistics.fmean(dense)
     if before == 0:
         return []
-    change = 100 * (smallest.early_stop.mean / before - 1)
+    change = round(100 * (smallest.early_stop.mean / before - 1))
     word = "sooner" if change < 0 else "later"
     return [
         Fact(
-            f"{abs(change):.0f} % {word}",
+            f"{abs(change)} % {word}" if change else "as soon",
             "early stop of the ticket",
             f"iteration {mean_and_std(smallest.early_stop, 0)}, dense {mean_and_std(Spread(tuple(dense)), 0)}",
         )
@@ -102,25 +106,66 @@ def _sooner(results: Results, smallest: Level) -> list[Fact]:
 
 
 def _controls(results: Results, smallest: Level) -> list[Fact]:
-    """The difference between the ticket and each control at the ticket's density, by replicate."""
-    matching = results.experiment.recipe.matching
-    groups = grouped(results)
-    ours = {each.row.replicate: each.accuracy(matching) for each in groups[TICKET][smallest.level]}
+    """The difference between the ticket and each control and rival at the ticket's density, by replicate."""
     facts: list[Fact] = []
-    for control, levels in groups.items():
-        theirs = {each.row.replicate: each.accuracy(matching) for each in levels.get(smallest.level, [])}
-        pairs = [100 * (ours[replicate] - theirs[replicate]) for replicate in theirs if replicate in ours]
+    for control, levels in grouped(results).items():
+        pairs = _differences(results, control, smallest.level)
         if control != TICKET and pairs:
-            name = display_name(control)
-            within = f", 95 % {limits(pairs, 2, signed=True)}" if len(pairs) > 1 else ""
+            theirs = Spread(tuple(each.accuracy(results.experiment.recipe.matching) for each in levels[smallest.level]))
+            within = f", 95 % {limits(pairs, 2, signed=True)}" if has_interval(pairs) else ""
             facts.append(
                 Fact(
                     f"{difference(statistics.fmean(pairs))} points",
-                    f"against the same mask, {name}",
-                    f"{name} {mean_and_std(Spread(tuple(theirs.values())), 2, 100)} %{within}",
+                    f"against {_AGAINST.get(control, control)}",
+                    f"{display_name(control)} {mean_and_std(theirs, 2, 100)} %{within}",
                 )
             )
     return facts
+
+
+_AGAINST = {
+    "reinit": "the same mask, reinitialized",
+    "random": "a random mask of the same layer densities",
+    "shuffle": "the mask permuted within units",
+    "random-global": "a uniform random mask",
+    "erdos-renyi": "an Erdős-Rényi random mask",
+    "signs": "the same mask, signs alone",
+    "signs-shuffled": "the same mask, signs shuffled",
+    "swap": "another replicate’s mask",
+    "dense-longer": "the dense network trained longer",
+    "gmp": "gradual pruning",
+    "set": "SET",
+    "rigl": "RigL",
+}
+"""What each control and rival is; one of the user's own goes by its name."""
+
+
+def _differences(results: Results, control: str, level: int) -> list[float]:
+    """The tickets' accuracy less a control's at a level, in points, by replicate."""
+    matching = results.experiment.recipe.matching
+    ours, theirs = (
+        {each.row.replicate: each.accuracy(matching) for each in grouped(results).get(name, {}).get(level, [])}
+        for name in (TICKET, control)
+    )
+    return [100 * (ours[replicate] - theirs[replicate]) for replicate in theirs if replicate in ours]
+
+
+def _reinitialized(results: Results, smallest: Level) -> str:
+    """What to add of the same mask reinitialized, where it does as well; empty where it does not, or was not run.
+
+    Where replicates give no interval, it does as well if it is within the tolerance of a match.
+    """
+    pairs = _differences(results, "reinit", smallest.level)
+    if not pairs:
+        return ""
+    mean = statistics.fmean(pairs)
+    if mean <= 0:
+        return "; so does the same mask reinitialized"
+    low = interval(pairs)[0] if has_interval(pairs) else mean - 100 * results.tolerance
+    if low > 0:
+        return ""
+    told = "one replicate tells" if len(pairs) == 1 else f"{len(pairs)} replicates tell"
+    return f"; the same mask reinitialized does as well, as far as {told}"
 
 
 def _matching(results: Results) -> str:
@@ -141,11 +186,16 @@ def _rewinding(results: Results, studies: Sequence[Findings]) -> str:
     where = (
         "Tickets restart from initialization (k = 0)" if k == 0 else f"Tickets restart from iteration {k:,} ({part})"
     )
+    ours = {row.trained.key for row in results.experiment.rows}
     for findings in studies:
         found = findings.finding("instability", "dense", k, "test_barrier") or findings.finding(
             "instability", "ticket", k, "test_barrier"
         )
-        if found is not None and findings.study.recipe.name == recipe.name:
+        if found is not None and any(
+            child.trained.key in ours
+            for child in findings.study.children
+            if (child.network, child.k) == (found.network, k)
+        ):
             barrier = 100 * found.spread.mean
             word = "stable" if barrier < STABLE else "not stable"
             of = "the dense network" if found.network == "dense" else "IMP’s subnetwork"

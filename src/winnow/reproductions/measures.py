@@ -157,20 +157,24 @@ MEASURES: dict[str, Measure] = {
 
 
 def _of_study(claim: Claim, findings: Findings) -> Measured:
-    """A distance, angle, barrier or accuracy of a study."""
+    """A distance, angle, barrier or accuracy of a study; all that its mean is over must be stored."""
     assert claim.network is not None and claim.k is not None
-    wanted = findings.study.recipe.replicates
     place = f"{claim.network}, k = {claim.k}"
     if claim.quantity is None:
         spread = findings.accuracy(claim.network, claim.k)
-        if spread is None:
-            raise MissingResult(f"{place} is not stored")
+        _check_whole(place, "trainings", *findings.trained(claim.network, claim.k))
+        assert spread is not None
         return _mean([100 * value for value in spread.values])
     assert claim.metric is not None
     found = findings.finding(claim.quantity, claim.network, claim.k, claim.metric)
-    if found is None:
-        raise MissingResult(f"{place} is not stored")
-    if len(found.spread.values) < wanted:
-        raise MissingResult(f"{place}: {len(found.spread.values)} of {wanted} replicates")
+    _check_whole(place, "comparisons", *findings.compared(claim.quantity, claim.network, claim.k))
+    assert found is not None
     scale = 100 if claim.metric.endswith("barrier") else 1
     return _mean([scale * value for value in found.spread.values])
+
+
+def _check_whole(place: str, what: str, stored: int, asked: int) -> None:
+    if not stored:
+        raise MissingResult(f"{place} is not stored")
+    if stored < asked:
+        raise MissingResult(f"{place}: {stored} of {asked} {what}")
