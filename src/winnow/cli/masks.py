@@ -48,16 +48,16 @@ def main(words: Sequence[str]) -> int:
     from winnow.experiments import imp
     from winnow.report.masks import draw
     from winnow.results import to_csv
-    from winnow.store import Store
     from winnow.store.experiments import identity
     from winnow.store.files import write_file
+    from winnow.store.maintenance import existing
 
-    store, name = Store(options.store, make=False), identity(options.recipe)
+    store, name = existing(options.store), identity(options.recipe)
     found = anatomy(imp(options.recipe), store, identity=name)
     if not found.levels():
         raise MissingResult(
             f"the store {store.root} holds no masks of {options.recipe.name} ({name}).\n"
-            f"`winnow run` with the same options makes them; `winnow store list` tells what there is."
+            f"`winnow run` with the same options makes them; `winnow store ls` tells what there is."
         )
     out = Console(highlight=False)
     out.print(overlap_table(found))

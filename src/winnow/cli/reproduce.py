@@ -63,8 +63,9 @@ def main(words: Sequence[str]) -> int:
         raise RecipeError("--dry-run tells what would be trained, --stored what is. Give one of them.")
     from winnow.report.reproduction import compared
     from winnow.store import Store
+    from winnow.store.maintenance import existing
 
-    store = Store(options.store, make=not (options.dry_run or options.stored))
+    store = existing(options.store) if options.stored else Store(options.store, make=not options.dry_run)
     wanted = _wanted(reproduction, options.recipe)
     if options.dry_run:
         return _tell_plan(wanted, store)

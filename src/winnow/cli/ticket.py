@@ -67,10 +67,10 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
     from winnow.execution.run import Run
     from winnow.experiments import imp
     from winnow.results import collect
-    from winnow.store import Store
     from winnow.store.experiments import identity
+    from winnow.store.maintenance import existing
 
-    store, experiment = Store(options.store, make=False), imp(options.recipe)
+    store, experiment = existing(options.store), imp(options.recipe)
     run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
     if options.level is None and (missing := _missing(run)):
         raise MissingResult(
