@@ -51,6 +51,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.report.figure import draw
     from winnow.store import Store
     from winnow.store.experiments import identity
+    from winnow.store.files import file_name
 
     kept = logs(options.log)
     console = Console(stderr=options.progress != "quiet" and not sys.stdout.isatty())
@@ -64,7 +65,7 @@ def main(words: Sequence[str]) -> int:
     stored = set(store.result_keys())
     if not is_here(data) and any(row.trained.key not in stored for row in experiment.rows):
         fetched(data)
-    profile, name = Profile(), f"{recipe.name}-{identity(recipe)}"
+    profile, name = Profile(), f"{file_name(recipe.name)}-{identity(recipe)}"
     with display(options.progress, experiment) as reporter:
         found = run(
             recipe,

@@ -47,6 +47,7 @@ class Options(WithRecipe):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="ticket")
+    from winnow.store.files import file_name
     from winnow.ticket import Ticket
 
     out = Console(highlight=False)
@@ -55,7 +56,7 @@ def main(words: Sequence[str]) -> int:
         return 0
     ticket = _ticket(options, words)
     level = ticket.provenance["level"]
-    name = f"{options.recipe.name}-level-{level}-replicate-{options.replicate}.safetensors"
+    name = f"{file_name(options.recipe.name)}-level-{level}-replicate-{options.replicate}.safetensors"
     path = options.out or Path(name)
     ticket.save(path)
     out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True, markup=False)

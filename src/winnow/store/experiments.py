@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from winnow.errors import RecipeError, StoreError, WinnowError
 from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
 from winnow.recipes import read, to_toml
 from winnow.steps import plain
-from winnow.store.files import storing, write_file
+from winnow.store.files import file_name, storing, write_file
 from winnow.store.store import Store
 from winnow.timeline import Amount
 
@@ -108,5 +107,4 @@ def recorded(store: Store) -> tuple[list[tuple[str, Recipe]], list[str]]:
 
 
 def _path(store: Store, recipe: Recipe) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", recipe.name)
-    return store.root / "experiments" / f"{name}-{identity(recipe)}.toml"
+    return store.root / "experiments" / f"{file_name(recipe.name)}-{identity(recipe)}.toml"

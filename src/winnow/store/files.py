@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator, Mapping
@@ -17,6 +18,15 @@ from winnow.errors import StoreError
 def checksum(content: bytes) -> str:
     """What a manifest records of a file: its sha256."""
     return hashlib.sha256(content).hexdigest()
+
+
+def file_name(name: str) -> str:
+    """A recipe's name as the beginning of a file's: letters, digits, dots and dashes, so that it leads to no folder.
+
+    >>> file_name("mine, again"), file_name("../../evil")
+    ('mine-again', '-..-evil')
+    """
+    return re.sub(r"[^\w.-]+", "-", name).lstrip(".")
 
 
 def write_file(path: Path, content: bytes, *, option: str = "--store DIR") -> None:
