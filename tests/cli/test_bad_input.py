@@ -28,6 +28,8 @@ from .conftest import TINY, Winnow
             "rewind point 300it is not before the end of training (300it).\n        Choose k below 300it",
         ),
         (["digits", "--rewind", "1ep", "--train.length", "10it"], "rewind point 1ep (16it) is not before the end"),
+        (["digits", "--name", " "], "Recipe, field name: a name is wanted to tell experiments apart"),
+        (["digits", "--name", "two\nlines"], "Recipe, field name: 'two\\nlines' has a line break"),
         (["digits", "--data.validation", "1200"], "data.validation is 1200, but digits has only 1200"),
     ],
 )
@@ -40,6 +42,33 @@ def test_a_mistake_in_a_recipe_is_told_before_anything_is_made(
     assert said.err.startswith(f"winnow: {sentence}")
     assert "Traceback" not in said.err
     assert not list(tmp_path.glob("store/results/*"))
+
+
+def test_a_name_leads_to_no_file_outside_the_store(winnow: Winnow, tmp_path: Path) -> None:
+    words = ("digits", *TINY, "--name", "../../evil", "--store", tmp_path / "within" / "store")
+    assert winnow("run", *words, "--progress", "quiet").code == 0
+    assert winnow("masks", *words).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["within"]
+    assert [path.name for path in (tmp_path / "within").iterdir()] == ["store"]
+    figures = [path.name for path in (tmp_path / "within" / "store" / "figures").iterdir()]
+    assert len(figures) == 4 and all(name.startswith("-..-evil-imp-") for name in figures)
+
+
+@pytest.mark.parametrize("command", ["run digits", "plan digits", "stability digits --density 50% --at 0it"])
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--lanes", "-3"], "lanes is -3; give at least 1"),
+        (["--engine", "compiled", "--deterministic"], "deterministic runs train lanes singly"),
+        (["--engine", "graphed", "--device", "cpu"], "the engine 'graphed' records CUDA graphs, and this run is on"),
+    ],
+)
+def test_what_cannot_be_trained_so_is_told_before_it_is_recorded(
+    command: str, words: list[str], sentence: str, winnow: Winnow, tmp_path: Path
+) -> None:
+    said = winnow(*command.split(), *TINY, *words, "--store", tmp_path / "store")
+    assert said.code == 1 and said.err.startswith(f"winnow: {sentence}")
+    assert not list(tmp_path.glob("store/experiments/*")) + list(tmp_path.glob("store/studies/*"))
 
 
 @pytest.mark.parametrize("rate", ["1.5", "0", "-0.2"])

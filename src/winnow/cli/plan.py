@@ -58,10 +58,12 @@ def main(words: Sequence[str]) -> int:
     from winnow.experiments import imp
     from winnow.store import Store
     from winnow.store.experiments import identity
+    from winnow.training import check
 
     experiment = imp(options.recipe)
     store = Store(options.store, make=False)
     device = chosen_device(options.device)
+    check(device, deterministic=options.recipe.deterministic, engine=options.engine, width=options.lanes)
     found = _estimate(experiment, options.keep, store)
     out = Console(highlight=False)
     if options.steps:
