@@ -77,7 +77,9 @@ def main(words: Sequence[str]) -> int:
     if found.plan.failed:
         out.print("`winnow run --retry` tries again what failed.", soft_wrap=True)
     if not found.plan.missing:
-        out.print("Everything is stored: nothing to train.")
+        failed = sum(line.failed for line in found.lines)
+        cannot = f"Nothing is left to train: {failed} training{'s' * (failed > 1)} cannot be, see above."
+        out.print(cannot if failed else "Everything is stored: nothing to train.", soft_wrap=True)
         return 0
     if found.remaining:
         from winnow.execution.pace import pace
