@@ -37,9 +37,11 @@ class Options(WithExecution):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="onset")
+    from winnow.cli.studies import check_words
     from winnow.cli.study_tables import onset_report
     from winnow.store import Store
 
+    check_words(words, instead="the onset is the rewind point that is looked for, up to --onset.until")
     found = search(options, Store(options.store))
     Console(highlight=False).print(onset_report(found))
     return 0 if found.k is not None else 3

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from winnow.cli import say
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -19,6 +21,27 @@ if TYPE_CHECKING:
     from winnow.experiments import Study
     from winnow.store import Store
     from winnow.timeline import Amount
+
+
+_WITHOUT_EFFECT = {
+    "--levels": "subnetworks are of the level nearest to the density",
+    "--control": "a study trains no controls",
+    "--rival": "a study trains no rivals",
+}
+
+
+def check_words(words: Sequence[str], *, instead: str) -> None:
+    """Refuse a rewind point, which a study does not take from its recipe, and tell what else has no effect on it.
+
+    `instead` is what to give in the place of --rewind.
+    """
+    given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+    if "--rewind" in given:
+        k = given["--rewind"] or next(iter(words[words.index("--rewind") + 1 :]), "")
+        raise RecipeError(f"--rewind has no meaning here: {instead.format(k=k)}.")
+    for option, reason in _WITHOUT_EFFECT.items():
+        if option in given:
+            say(f"{option} has no effect here: {reason}.")
 
 
 def amounts(written: str) -> list[Amount]:
