@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from winnow.cli.arguments import StoreOption, parse
+from winnow.cli.console import output, show
 from winnow.errors import RecipeError
 
 
@@ -52,9 +52,9 @@ def main(words: Sequence[str]) -> int:
     from winnow.store.files import write_file
 
     comparison = Comparison(sides(options.sets, options.store), options.tolerance / 100)
-    out = Console(highlight=False)
-    out.print(differences_tables(comparison))
-    out.print(costs_table(comparison))
+    out = output()
+    show(out, differences_tables(comparison))
+    show(out, costs_table(comparison))
     paths = draw(comparison, comparison.sides[0].store.root / "figures")
     out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
     if options.out is not None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
+from winnow.cli.console import output, show
 from winnow.errors import MissingResult
 
 
@@ -59,9 +59,9 @@ def main(words: Sequence[str]) -> int:
             f"the store {store.root} holds no masks of {options.recipe.name} ({name}).\n"
             f"`winnow run` with the same options makes them; `winnow store ls` tells what there is."
         )
-    out = Console(highlight=False)
-    out.print(overlap_table(found))
-    out.print(layers_tables(found))
+    out = output()
+    show(out, overlap_table(found))
+    show(out, layers_tables(found))
     out.print(warnings(found, Limits(options.weights_per_unit, options.relative_density)), soft_wrap=True)
     paths = draw(found, store.root / "figures")
     out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from winnow.cli.arguments import WithExecution, parse_with_recipe
+from winnow.cli.console import output, show, show_failures
 
 if TYPE_CHECKING:
     from winnow.recipe import Recipe
@@ -78,10 +79,9 @@ def main(words: Sequence[str]) -> int:
             profile=profile,
         )
 
-    out = Console(highlight=False)
-    out.print(levels_table(found.results))
-    for place, message in found.failures.items():
-        out.print(f"[yellow]failed[/]: {place}: {message}", soft_wrap=True)
+    out = output()
+    show(out, levels_table(found.results))
+    show_failures(out, found.failures.items())
     out.print(verdict(found.results), soft_wrap=True)
     if found.results.trainings:
         paths = draw(found.results, store.root / "figures")
@@ -97,5 +97,5 @@ def _with_k(options: Options, store: Store) -> Recipe:
     from winnow.cli.study_tables import onset_report
 
     onset = search(options, store)
-    Console(highlight=False).print(onset_report(onset))
+    show(output(), onset_report(onset))
     return onset.rewound

@@ -11,6 +11,8 @@ from rich.table import Table
 
 from winnow.errors import CorruptResult, WinnowError
 from winnow.experiments import imp
+from winnow.experiments.controls import ALL, chosen_controls
+from winnow.recipe import Recipe
 from winnow.recipes import read
 from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
@@ -24,6 +26,7 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
     """One line for each experiment and study, with how many of its trainings are stored; and what cannot be read."""
     problems: list[str] = []
     table = _table("experiment", "levels", "replicates", "controls", "stored", "failed", left=(0, 3))
+    table.columns[3].no_wrap = False
     for path in recipe_files(store):
         try:
             recipe = read(path)
@@ -31,8 +34,8 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
             continue
-        of, besides = f"{recipe.name} ({identity(recipe)})", ", ".join(recipe.besides) or "none"
-        table.add_row(of, str(recipe.levels), str(recipe.replicates), besides, *counts)
+        of = f"{recipe.name} ({identity(recipe)})"
+        table.add_row(of, str(recipe.levels), str(recipe.replicates), _besides(recipe), *counts)
     for path in study_files(store):
         try:
             study = read_study(path)
@@ -43,6 +46,12 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
         of = f"{study.recipe.name} ({study_identity(study)})"
         table.add_row(of, str(study.level), str(study.recipe.replicates), "none", *counts)
     return table, problems
+
+
+def _besides(recipe: Recipe) -> str:
+    """The controls and rivals of a recipe; of all controls, the word for them."""
+    has_all = set(chosen_controls([ALL], recipe.replicates)) <= set(chosen_controls(recipe.control, recipe.replicates))
+    return ", ".join(dict.fromkeys((*([ALL] if has_all else recipe.control), *recipe.rival))) or "none"
 
 
 def _counts(store: Store, steps: Sequence[Train]) -> tuple[str, str]:

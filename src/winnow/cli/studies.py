@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
 from winnow.cli import say
+from winnow.cli.console import output, show, show_failures
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -95,10 +94,6 @@ def fetch_data(options: WithExecution) -> None:
         fetched(name)
 
 
-_IN_A_FILE = 110
-"""Columns of a table that goes to a file: as many as the widest one has."""
-
-
 def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> int:
     """Print what was found, draw it, and write the tidy table; gives the exit code."""
     from winnow.findings import StudyRecord
@@ -106,10 +101,9 @@ def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> i
     from winnow.results import to_csv
     from winnow.store.files import write_file
 
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else _IN_A_FILE)
-    out.print(table)
-    for place, message in studied.failures.items():
-        out.print(f"[yellow]failed[/]: {place}: {message}", soft_wrap=True)
+    out = output()
+    show(out, table)
+    show_failures(out, studied.failures.items())
     if studied.findings.measured:
         paths = draw(studied.findings, store.root / "figures")
         out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)

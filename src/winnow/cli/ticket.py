@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 from rich.filesize import decimal
 
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
+from winnow.cli.console import output
 from winnow.errors import MissingResult
 from winnow.experiments.experiment import TICKET
 
@@ -50,16 +50,16 @@ def main(words: Sequence[str]) -> int:
     from winnow.store.files import file_name
     from winnow.ticket import Ticket
 
-    out = Console(highlight=False)
+    out = output()
     if options.show is not None:
-        out.print(_described(Ticket.read(options.show)), soft_wrap=True, markup=False)
+        out.print(_described(Ticket.read(options.show)), soft_wrap=True)
         return 0
     ticket = _ticket(options, words)
     level = ticket.provenance["level"]
     name = f"{file_name(options.recipe.name)}-level-{level}-replicate-{options.replicate}.safetensors"
     path = options.out or Path(name)
     ticket.save(path)
-    out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True, markup=False)
+    out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True)
     return 0
 
 
