@@ -57,7 +57,7 @@ def test_a_layer_that_loses_nearly_everything_is_warned_of(winnow: Winnow, finis
 
 
 def test_without_masks_it_says_what_makes_them(winnow: Winnow, tmp_path: Path) -> None:
-    said = winnow("masks", "digits", "--store", tmp_path / "none")
+    said = winnow("masks", "digits", "--store", Store(tmp_path / "none").root)
     assert (
         said.code == 1 and "holds no masks of digits" in said.err and "`winnow run` with the same options" in said.err
     )

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from winnow.cli.arguments import StoreOption, parse
-from winnow.cli.console import output, show
+from winnow.cli.console import output, show, show_figure
 from winnow.errors import RecipeError
 
 
@@ -55,10 +55,9 @@ def main(words: Sequence[str]) -> int:
     out = output()
     show(out, differences_tables(comparison))
     show(out, costs_table(comparison))
-    paths = draw(comparison, comparison.sides[0].store.root / "figures")
-    out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
     if options.out is not None:
         table = to_csv(list(comparison.records()), ComparisonRecord._fields)
         write_file(options.out, table.encode(), option="--out FILE")
         sys.stderr.write(f"table: {options.out}\n")
+    show_figure(out, lambda: draw(comparison, comparison.sides[0].store.root / "figures"))
     return 0

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import IO
 
 from rich.console import Console, Group, RenderableType
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from winnow.cli import say
+from winnow.errors import StoreError
 
 _WIDE = 10_000
 """Columns that no table needs."""
@@ -30,6 +34,16 @@ def show_failures(out: Console, failures: Iterable[tuple[str, str]]) -> None:
     """Print what ended without a result, and why, a line for each."""
     for place, message in failures:
         out.print(Text.assemble(("failed", "yellow"), f": {place}: {message}"), soft_wrap=True)
+
+
+def show_figure(out: Console, draw: Callable[[], Sequence[Path]]) -> None:
+    """Draw a figure and print where it lies. One that cannot be written is no reason to end: a warning tells of it."""
+    try:
+        paths = draw()
+    except StoreError as problem:
+        say(f"there is no figure: {str(problem).splitlines()[0]}")
+    else:
+        out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
 
 
 def _tables(parts: Iterable[RenderableType]) -> Iterator[Table]:

@@ -11,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
-from winnow.cli.console import output, show
+from winnow.cli.console import output, show, show_figure
 from winnow.errors import MissingResult
 
 
@@ -63,9 +63,8 @@ def main(words: Sequence[str]) -> int:
     show(out, overlap_table(found))
     show(out, layers_tables(found))
     out.print(warnings(found, Limits(options.weights_per_unit, options.relative_density)), soft_wrap=True)
-    paths = draw(found, store.root / "figures")
-    out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
     if options.out is not None:
         write_file(options.out, to_csv(found.records, MaskRecord._fields).encode(), option="--out FILE")
         sys.stderr.write(f"table: {options.out}\n")
+    show_figure(out, lambda: draw(found, store.root / "figures"))
     return 0

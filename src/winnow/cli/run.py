@@ -11,7 +11,7 @@ import tyro
 from rich.console import Console
 
 from winnow.cli.arguments import WithExecution, parse_with_recipe
-from winnow.cli.console import output, show, show_failures
+from winnow.cli.console import output, show, show_failures, show_figure
 
 if TYPE_CHECKING:
     from winnow.recipe import Recipe
@@ -84,8 +84,7 @@ def main(words: Sequence[str]) -> int:
     show_failures(out, found.failures.items())
     out.print(verdict(found.results), soft_wrap=True)
     if found.results.trainings:
-        paths = draw(found.results, store.root / "figures")
-        out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
+        show_figure(out, lambda: draw(found.results, store.root / "figures"))
     if options.profile:
         out.print("\n".join(["where the time went:", *profile.lines()]))
     return 3 if found.failures else 0

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winnow.cli import say
-from winnow.cli.console import output, show, show_failures
+from winnow.cli.console import output, show, show_failures, show_figure
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -104,11 +104,10 @@ def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> i
     out = output()
     show(out, table)
     show_failures(out, studied.failures.items())
-    if studied.findings.measured:
-        paths = draw(studied.findings, store.root / "figures")
-        out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
     if out_file is not None:
         table = to_csv(list(studied.findings.records()), StudyRecord._fields)
         write_file(out_file, table.encode(), option="--out FILE")
         sys.stderr.write(f"table: {out_file}\n")
+    if studied.findings.measured:
+        show_figure(out, lambda: draw(studied.findings, store.root / "figures"))
     return 3 if studied.failures else 0
