@@ -90,3 +90,11 @@ def test_a_network_that_a_study_trained_under_other_noise_gives_masks_to_compare
     assert all(store.has(other, Content.WEIGHTS) for other in others), "measuring must not take weights away"
     again = anatomy(experiment, Store(shutil.copytree(finished, finished.parent / "copy")), identity="imp-0")
     assert again.records == found.records
+
+
+@pytest.mark.parametrize(
+    "option, value", [("weights-per-unit", "nan"), ("weights-per-unit", "-1"), ("relative-density", "-1")]
+)
+def test_limits_that_mean_nothing_are_refused(winnow: Winnow, finished: Path, option: str, value: str) -> None:
+    said = winnow("masks", "digits", *TINY, "--store", finished, f"--{option}", value)
+    assert said.code == 1 and said.err.startswith(f"winnow: --{option} is {value}; give ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import tyro
 
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
 from winnow.cli.console import output, show, show_figure
-from winnow.errors import MissingResult
+from winnow.errors import MissingResult, RecipeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,12 @@ class Options(WithRecipe):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="masks")
+    if not 0 <= options.weights_per_unit < math.inf:
+        raise RecipeError(f"--weights-per-unit is {options.weights_per_unit:g}; give a number from 0 on, such as 1.")
+    if not 0 <= options.relative_density <= 1:
+        raise RecipeError(
+            f"--relative-density is {options.relative_density:g}; give a fraction from 0 to 1, such as 0.1."
+        )
     from winnow.anatomy import Limits, MaskRecord
     from winnow.cli.mask_tables import layers_tables, overlap_table, warnings
     from winnow.execution.masks import anatomy

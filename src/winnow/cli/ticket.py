@@ -75,7 +75,7 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
     run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
     if options.level is None and (missing := _missing(run)):
         raise MissingResult(
-            f"{missing} of the run's tickets are not trained yet, so the smallest matching one is not known.\n"
+            f"{missing} are not trained yet, so the smallest matching one is not known.\n"
             f"Finish the run with `{_run_command(words)}`, or name a level with --level."
         )
     try:
@@ -86,14 +86,18 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
         ) from None
 
 
-def _missing(run: Run) -> int:
-    """How many of the run's tickets are still to be trained."""
+def _missing(run: Run) -> str:
+    """What is still to be trained before it is known which ticket matches, in words; empty where that is nothing."""
     from winnow.execution.executor import Executor
     from winnow.steps import Content
 
-    tickets = [row.trained for row in run.experiment.rows if row.control == TICKET]
-    plan = Executor(run.store).plan(dict.fromkeys(tickets, Content.METRICS))
-    return sum(step in plan.missing for step in tickets)
+    rows = [row for row in run.experiment.rows if row.control == TICKET]
+    plan = Executor(run.store).plan({row.trained: Content.METRICS for row in rows})
+    levels = [row.level for row in rows if row.trained in plan.missing]
+    tickets, dense = sum(level > 0 for level in levels), levels.count(0)
+    parts = [f"{tickets} of the run's tickets"] if tickets else []
+    parts += [f"{dense} of its dense networks"] if dense else []
+    return " and ".join(parts)
 
 
 _OWN = ("--level", "--replicate", "--out", "--show")

@@ -86,7 +86,9 @@ class Run:
         if level is None:
             smallest = self.results.smallest_matching
             if smallest is None:
-                raise RecipeError("no level matches the dense network. Name a level: run.ticket(level=3).")
+                raise RecipeError(
+                    "no level matches the dense network. Name a level, such as --level 1 (in Python: level=1)."
+                )
             level = smallest.level
         row = self._row(level, replicate)
         point = self.rewind_point(replicate)
