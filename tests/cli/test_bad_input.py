@@ -29,8 +29,8 @@ from .conftest import TINY, Winnow
             "rewind point 300it is not before the end of training (300it).\n        Choose k below 300it",
         ),
         (["digits", "--rewind", "1ep", "--train.length", "10it"], "rewind point 1ep (16it) is not before the end"),
-        (["digits", "--name", " "], "Recipe, field name: a name is wanted to tell experiments apart"),
-        (["digits", "--name", "two\nlines"], "Recipe, field name: 'two\\nlines' has a line break"),
+        (["digits", "--name", " "], "--name: a name is wanted to tell experiments apart"),
+        (["digits", "--name", "two\nlines"], "--name: 'two\\nlines' has a line break"),
         (["digits", "--data.validation", "1200"], "data.validation is 1200, but digits has only 1200"),
     ],
 )
@@ -70,6 +70,23 @@ def test_what_cannot_be_trained_so_is_told_before_it_is_recorded(
     said = winnow(*command.split(), *TINY, *words, "--store", tmp_path / "store")
     assert said.code == 1 and f"winnow: {sentence}" in said.err and "to run" not in said.err
     assert not list(tmp_path.glob("store/experiments/*")) + list(tmp_path.glob("store/studies/*"))
+
+
+@pytest.mark.parametrize(
+    "option, value, sentence",
+    [
+        ("--levels", "0", "--levels: expected greater than or equal to 1, given 0."),
+        ("--train.batch", "0", "--train.batch: expected greater than or equal to 1, given 0."),
+        ("--prune.rate.linear", "1.5", "--prune.rate.linear: expected less than 1, given 1.5."),
+        ("--optimizer.learning-rate", "-1", "--optimizer.learning-rate: expected greater than 0, given -1.0."),
+        ("--onset.by", "pruning", "onset by 'pruning' needs a density"),
+    ],
+)
+def test_a_value_that_a_recipe_refuses_is_named_by_its_option(
+    option: str, value: str, sentence: str, winnow: Winnow
+) -> None:
+    said = winnow("show", "digits", option, value)
+    assert (said.code, said.out) == (1, "") and said.err.startswith(f"winnow: {sentence}")
 
 
 @pytest.mark.parametrize("rate", ["1.5", "0", "-0.2"])

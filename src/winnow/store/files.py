@@ -34,6 +34,8 @@ def write_file(path: Path, content: bytes, *, option: str = "--store DIR") -> No
 
     `option` is what a user gives to have it elsewhere, for the error.
     """
+    if path.is_dir():
+        raise StoreError(f"writing to {path} failed: it is a folder. Name a file in it.")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with storing(path, option=option):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +92,7 @@ def storing(path: Path, *, option: str = "--store DIR") -> Generator[None]:
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
             remedy = "Something that is not a folder is in the way. Move it"
         else:
-            raise StoreError(f"writing to {path} failed: {error}") from error
+            raise StoreError(f"writing to {path} failed: {error.strerror or error}") from error
         raise StoreError(
             f"writing to {path} failed: {error.strerror}.\n"
             f"{remedy}, or choose another place with {option}. What was stored before is safe."
