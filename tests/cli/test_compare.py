@@ -145,6 +145,12 @@ def test_names_that_share_their_settings_are_found_by_name_and_are_one_by_identi
     assert said.code == 1 and "whole (imp-" in said.err and "was run with no control 'random'" in said.err
 
 
+def test_each_control_of_all_is_a_set(winnow: Winnow, finished: Path) -> None:
+    record(Store(finished), read("digits").edited({**EDITS, "control": ["all"]}))
+    said = winnow("compare", "digits", "digits@reinit", "--store", finished)
+    assert said.code == 0, said.err
+
+
 def test_recipes_that_cannot_be_followed_are_told_and_left_out(winnow: Winnow, finished: Path) -> None:
     (whole,) = recipe_files(Store(finished))
     whole.with_name("foreign-imp-1.toml").write_text(whole.read_text("utf-8").replace('"digits"', '"nowhere"'))

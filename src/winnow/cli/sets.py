@@ -36,13 +36,13 @@ def side(word: str, store: Path | None, held: _Held | None = None) -> Side:
     name, _, control = rest.partition("@")
     opened = existing(Path(place) if place else store)
     recipe = _recipe(name, word, opened, _followed(opened, {} if held is None else held))
-    control = control or TICKET
-    if control not in (TICKET, *recipe.besides):
-        has = ", ".join((TICKET, *recipe.besides))
+    experiment, control = imp(recipe), control or TICKET
+    has = dict.fromkeys((TICKET, *(row.control for row in experiment.rows)))
+    if control not in has:
         raise RecipeError(
-            f"'{word}': {recipe.name} ({identity(recipe)}) was run with no control '{control}'. It has {has}."
+            f"'{word}': {recipe.name} ({identity(recipe)}) was run with no control '{control}'. It has {', '.join(has)}."
         )
-    return Side(word, collect(imp(recipe), opened, identity=identity(recipe)), opened, control)
+    return Side(word, collect(experiment, opened, identity=identity(recipe)), opened, control)
 
 
 def _followed(store: Store, held: _Held) -> list[tuple[str, Recipe]]:
