@@ -39,9 +39,8 @@ def side(word: str, store: Path | None, held: _Held | None = None) -> Side:
     experiment, control = imp(recipe), control or TICKET
     has = dict.fromkeys((TICKET, *(row.control for row in experiment.rows)))
     if control not in has:
-        raise RecipeError(
-            f"'{word}': {recipe.name} ({identity(recipe)}) was run with no control '{control}'. It has {', '.join(has)}."
-        )
+        of = f"{recipe.name} ({identity(recipe)})"
+        raise RecipeError(f"'{word}': {of} was run with no control '{control}'. It has {', '.join(has)}.")
     return Side(word, collect(experiment, opened, identity=identity(recipe)), opened, control)
 
 
