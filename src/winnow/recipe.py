@@ -10,7 +10,7 @@ from dataclasses import field
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from winnow.errors import RecipeError
 from winnow.pattern import Pattern
@@ -445,6 +445,17 @@ def _without_commas(written: object) -> object:
     return tuple(words)
 
 
+def _a_name(written: str) -> str:
+    if not written.strip():
+        raise RecipeError("a name is wanted to tell experiments apart, and this one is empty. Give one: 'mine'.")
+    if not written.isprintable():
+        raise RecipeError(f"{written!r} has a line break, or another character that cannot be shown. Leave it out.")
+    return written
+
+
+Name = Annotated[str, AfterValidator(_a_name)]
+"""Printable, since it stands in tables and figures."""
+
 Rivals = Annotated[tuple[str, ...], BeforeValidator(_without_commas)]
 """Ways to sparse networks whose mask changes within one training."""
 
@@ -481,7 +492,7 @@ class Recipe:
     Amount(value=Fraction(2, 1), unit='ep')
     """
 
-    name: str = "untitled"
+    name: Name = "untitled"
     """What the experiment is called in tables and figures."""
 
     about: str = ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, TypeVar, cast, dataclass_transform, get_type_hints
 
 from pydantic import ConfigDict, ValidationError
@@ -31,10 +33,27 @@ def validated(kind: type[_Class]) -> type[_Class]:
         try:
             check(self, **values)
         except ValidationError as error:
-            raise RecipeError(sentences(kind.__name__, error.errors(), made)) from None
+            raise _raised.get()(sentences(kind.__name__, error.errors(), made)) from None
 
     made.__init__ = build
     return cast("type[_Class]", made)
+
+
+class Refused(Exception):
+    """A refused field within `refusals`."""
+
+
+_raised: ContextVar[type[Exception]] = ContextVar("raised", default=RecipeError)
+
+
+@contextmanager
+def refusals() -> Generator[None]:
+    """Within, a class that refuses its fields raises Refused: parsers of command lines take a ValueError for theirs."""
+    token = _raised.set(Refused)
+    try:
+        yield
+    finally:
+        _raised.reset(token)
 
 
 def sentences(source: str, problems: Sequence[Mapping[str, Any]], kind: type) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,8 @@ from .conftest import TINY, Winnow
             "rewind point 300it is not before the end of training (300it).\n        Choose k below 300it",
         ),
         (["digits", "--rewind", "1ep", "--train.length", "10it"], "rewind point 1ep (16it) is not before the end"),
+        (["digits", "--name", " "], "--name: a name is wanted to tell experiments apart"),
+        (["digits", "--name", "two\nlines"], "--name: 'two\\nlines' has a line break"),
         (["digits", "--data.validation", "1200"], "data.validation is 1200, but digits has only 1200"),
     ],
 )
@@ -40,6 +43,50 @@ def test_a_mistake_in_a_recipe_is_told_before_anything_is_made(
     assert said.err.startswith(f"winnow: {sentence}")
     assert "Traceback" not in said.err
     assert not list(tmp_path.glob("store/results/*"))
+
+
+def test_a_name_leads_to_no_file_outside_the_store(winnow: Winnow, tmp_path: Path) -> None:
+    words = ("digits", *TINY, "--name", "../../evil", "--store", tmp_path / "within" / "store")
+    assert winnow("run", *words, "--progress", "quiet").code == 0
+    assert winnow("masks", *words).code == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["within"]
+    assert [path.name for path in (tmp_path / "within").iterdir()] == ["store"]
+    figures = [path.name for path in (tmp_path / "within" / "store" / "figures").iterdir()]
+    assert len(figures) == 4 and all(name.startswith("-..-evil-imp-") for name in figures)
+
+
+@pytest.mark.parametrize("command", ["run digits", "plan digits", "stability digits --density 50% --at 0it"])
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--lanes", "-3"], "lanes is -3; give at least 1"),
+        (["--engine", "compiled", "--deterministic"], "deterministic runs train lanes singly"),
+        (["--engine", "graphed", "--device", "cpu"], "the engine 'graphed' records CUDA graphs, and this run is on"),
+    ],
+)
+def test_what_cannot_be_trained_so_is_told_before_it_is_recorded(
+    command: str, words: list[str], sentence: str, winnow: Winnow, tmp_path: Path
+) -> None:
+    said = winnow(*command.split(), *TINY, *words, "--store", tmp_path / "store")
+    assert said.code == 1 and f"winnow: {sentence}" in said.err and "to run" not in said.err
+    assert not list(tmp_path.glob("store/experiments/*")) + list(tmp_path.glob("store/studies/*"))
+
+
+@pytest.mark.parametrize(
+    "option, value, sentence",
+    [
+        ("--levels", "0", "--levels: expected greater than or equal to 1, given 0."),
+        ("--train.batch", "0", "--train.batch: expected greater than or equal to 1, given 0."),
+        ("--prune.rate.linear", "1.5", "--prune.rate.linear: expected less than 1, given 1.5."),
+        ("--optimizer.learning-rate", "-1", "--optimizer.learning-rate: expected greater than 0, given -1.0."),
+        ("--onset.by", "pruning", "onset by 'pruning' needs a density"),
+    ],
+)
+def test_a_value_that_a_recipe_refuses_is_named_by_its_option(
+    option: str, value: str, sentence: str, winnow: Winnow
+) -> None:
+    said = winnow("show", "digits", option, value)
+    assert (said.code, said.out) == (1, "") and said.err.startswith(f"winnow: {sentence}")
 
 
 @pytest.mark.parametrize("rate", ["1.5", "0", "-0.2"])
@@ -143,3 +190,16 @@ def test_a_disk_that_takes_no_more_ends_the_run_and_the_store_stays_whole(
 def test_parquet_is_not_for_a_terminal(winnow: Winnow, finished: Path) -> None:
     said = winnow("results", "--format", "parquet", "--store", finished)
     assert said.code == 1 and "name a file with --out results.parquet" in said.err
+
+
+@pytest.mark.parametrize("command", [("compare", "digits", "digits@reinit"), ("masks", "digits", *TINY)])
+def test_a_figure_that_cannot_be_written_is_a_warning_and_the_table_is_written(
+    command: tuple[str, ...], winnow: Winnow, finished: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(finished / "figures")
+    (finished / "figures").touch()  # as a store that cannot be written to, which would not stop root
+    table = tmp_path / "table.csv"
+    said = winnow(*command, "--store", finished, "--out", table)
+    assert said.code == 0, said.err
+    assert f"winnow: there is no figure: writing to {finished / 'figures'}" in said.err and "--store" not in said.err
+    assert len(table.read_text("utf-8").splitlines()) > 2

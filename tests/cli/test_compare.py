@@ -10,6 +10,8 @@ import pytest
 
 from winnow.cli.sets import side
 from winnow.recipes import read, to_toml
+from winnow.store import Store
+from winnow.store.experiments import identity, recipe_files, record
 
 from .conftest import EDITS, TINY, Winnow
 
@@ -126,3 +128,48 @@ def test_experiments_of_one_name_are_told_apart_by_what_differs(winnow: Winnow, 
 def test_mistakes_are_told_in_words(winnow: Winnow, finished: Path, words: list[str], message: str) -> None:
     said = winnow("compare", *words, "--store", finished)
     assert said.code == 1 and message in " ".join(said.err.split())
+
+
+def test_names_that_share_their_settings_are_found_by_name_and_are_one_by_identity(
+    winnow: Winnow, finished: Path
+) -> None:
+    recipe = read("digits").edited(EDITS)
+    for changes in ({"name": "drawn", "control": ["random"]}, {"name": "whole", "levels": 3, "control": []}):
+        record(Store(finished), recipe.edited(changes))
+    said = winnow("compare", "digits", "digits@reinit", "--store", finished)
+    assert said.code == 0, said.err
+    merged = side(f"{identity(recipe)}@random", finished).results.experiment.recipe
+    assert (merged.levels, set(merged.control), merged.rival) == (3, {"reinit", "random"}, ())
+    assert side("drawn", finished).results.experiment.recipe.levels == 2
+    said = winnow("compare", "whole", "whole@random", "--store", finished)
+    assert said.code == 1 and "whole (imp-" in said.err and "was run with no control 'random'" in said.err
+
+
+def test_each_control_of_all_is_a_set(winnow: Winnow, finished: Path) -> None:
+    record(Store(finished), read("digits").edited({**EDITS, "control": ["all"]}))
+    said = winnow("compare", "digits", "digits@reinit", "--store", finished)
+    assert said.code == 0, said.err
+
+
+def test_recipes_that_cannot_be_followed_are_told_and_left_out(winnow: Winnow, finished: Path) -> None:
+    (whole,) = recipe_files(Store(finished))
+    whole.with_name("foreign-imp-1.toml").write_text(whole.read_text("utf-8").replace('"digits"', '"nowhere"'))
+    whole.with_name("garbage-imp-2.toml").write_bytes(whole.read_bytes() + b"\xff\xfe\0")
+    said = winnow("compare", "digits", "digits@reinit", "--store", finished)
+    assert said.code == 0, said.err
+    assert said.err.count("experiment foreign-imp-1 cannot be followed, and is left out: ") == 1
+    assert said.err.count("experiment garbage-imp-2 cannot be followed, and is left out: ") == 1
+
+
+def test_a_run_names_its_own_record_where_that_cannot_be_read(winnow: Winnow, finished: Path) -> None:
+    (record_file,) = recipe_files(Store(finished))
+    record_file.write_bytes(record_file.read_bytes() + b"\xff\xfe\0")
+    said = winnow("run", "digits", *TINY, "--store", finished)
+    assert said.code == 1 and f"recipe file '{record_file}' cannot be read" in said.err
+    assert "move it away: then the same command notes it anew" in " ".join(said.err.split())
+
+
+@pytest.mark.parametrize("command", ["compare a b", "masks digits", "ticket digits", "reproduce lenet-mnist --stored"])
+def test_a_store_that_is_not_there_is_told(winnow: Winnow, tmp_path: Path, command: str) -> None:
+    said = winnow(*command.split(), "--store", tmp_path / "nowhere")
+    assert said.code == 1 and f"there is no store at {tmp_path / 'nowhere'}" in said.err

@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from winnow.cli import COMMANDS
@@ -59,3 +64,24 @@ def test_list_names_every_bundled_recipe(winnow: Winnow) -> None:
     said = winnow("list")
     assert said.code == 0
     assert [line.split()[0] for line in said.out.splitlines() if line[:1].strip()][1:] == names()
+
+
+@pytest.mark.parametrize("words", [["show", "digits"], ["list"], ["--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_told(words: list[str], unbuffered: str) -> None:
+    command, environment = [sys.executable, "-m", "winnow", *words], {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.decode().startswith("winnow: writing to standard output failed: No space left on device.")
+    assert "Traceback" not in ended.stderr.decode() and "Exception ignored" not in ended.stderr.decode()
+
+
+def test_an_encoding_that_lacks_a_letter_is_told() -> None:
+    words = [sys.executable, "-m", "winnow", "show", "digits", "--name", "±"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    ended = subprocess.run(words, env=environment, capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout) == (1, b"")
+    assert "standard output is in the encoding 'ascii', which has no '\\xb1'" in ended.stderr.decode()
+    assert "Traceback" not in ended.stderr.decode()

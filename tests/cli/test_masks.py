@@ -57,7 +57,7 @@ def test_a_layer_that_loses_nearly_everything_is_warned_of(winnow: Winnow, finis
 
 
 def test_without_masks_it_says_what_makes_them(winnow: Winnow, tmp_path: Path) -> None:
-    said = winnow("masks", "digits", "--store", tmp_path / "none")
+    said = winnow("masks", "digits", "--store", Store(tmp_path / "none").root)
     assert (
         said.code == 1 and "holds no masks of digits" in said.err and "`winnow run` with the same options" in said.err
     )
@@ -90,3 +90,11 @@ def test_a_network_that_a_study_trained_under_other_noise_gives_masks_to_compare
     assert all(store.has(other, Content.WEIGHTS) for other in others), "measuring must not take weights away"
     again = anatomy(experiment, Store(shutil.copytree(finished, finished.parent / "copy")), identity="imp-0")
     assert again.records == found.records
+
+
+@pytest.mark.parametrize(
+    "option, value", [("weights-per-unit", "nan"), ("weights-per-unit", "-1"), ("relative-density", "-1")]
+)
+def test_limits_that_mean_nothing_are_refused(winnow: Winnow, finished: Path, option: str, value: str) -> None:
+    said = winnow("masks", "digits", *TINY, "--store", finished, f"--{option}", value)
+    assert said.code == 1 and said.err.startswith(f"winnow: --{option} is {value}; give ")

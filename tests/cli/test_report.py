@@ -130,6 +130,21 @@ def test_a_live_page_loads_itself_again_until_everything_is_stored(
     assert "9 of 10 trainings stored" in said.err
 
 
+def test_trainings_behind_a_mask_that_failed_are_waited_for_by_nobody(winnow: Winnow, tmp_path: Path) -> None:
+    store, page = tmp_path / "store", tmp_path / "page.html"
+    words = ("digits", *TINY, "--levels", "3", "--prune.rate.linear", "0.99", "--store", store)
+    assert winnow("run", *words, "--progress", "quiet").code == 3
+    planned = winnow("plan", *words).out
+    failed = int(next(line for line in planned.splitlines() if line.startswith("in all")).split()[4])
+    assert failed > 4 and f"Nothing is left to train: {failed} trainings cannot be, see above." in planned
+    listed = winnow("store", "ls", "--store", store).out.splitlines()[1].split()
+    assert listed[-4:] == [str(14 - failed), "of", "14", str(failed)]
+    assert winnow("report", "--store", store, "--out", page, "--live", "1").code == 0
+    text = page.read_text("utf-8")
+    assert f"{failed} trainings ended without a result" in text and "would leave no weights" in text
+    assert "goes on" not in text
+
+
 def test_a_live_page_is_not_written_without_rest(finished: Path, winnow: Winnow) -> None:
     assert "--live 0.1 is less than a second" in winnow("report", "--store", finished, "--live", "0.1").err
 

@@ -21,6 +21,7 @@ from winnow.report.reproduction import compared, comparison_table
 from winnow.reproductions import Claim, Reproduction, names, published
 from winnow.reproductions.measures import MEASURES, measured
 from winnow.results import Results
+from winnow.store import Store
 from winnow.timeline import Amount
 
 from ..test_results import DENSE, results_of
@@ -195,7 +196,9 @@ def test_what_is_missing_is_trained_compared_and_put_on_a_page(tiny: None, winno
     assert said.out.startswith("10 trainings to run, 400 iterations; 0 results of trainings are stored.")
     assert not store.exists()
     said = winnow("reproduce", "tiny", "--store", store, "--stored", "--out", page)
-    assert "0 of 2 published numbers are reproduced. 2 cannot be compared yet." in said.out and not store.exists()
+    assert said.code == 1 and f"there is no store at {store}" in said.err and not store.exists()
+    said = winnow("reproduce", "tiny", "--store", Store(store).root, "--stored", "--out", page)
+    assert "0 of 2 published numbers are reproduced. 2 cannot be compared yet." in said.out
     said = winnow("reproduce", "tiny", "--store", store, "--out", page, "--progress", "quiet")
     assert said.code == 0, said.err
     assert "of 2 published numbers are reproduced." in said.out

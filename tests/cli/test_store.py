@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from winnow.experiments import controls
+from winnow.recipes import read
 from winnow.store import Store
+from winnow.store.experiments import record
 
-from .conftest import TINY, Winnow, flip_first_byte
+from .conftest import EDITS, TINY, Winnow, flip_first_byte
 
 OLD = time.time() - 7_200
 
@@ -173,3 +176,19 @@ def test_gc_finds_the_results_of_an_experiment_that_was_taken_off_the_list(winno
     assert " ".join(said.out.splitlines()[-2].split()).startswith("results that no experiment is made from 16")
     assert Store(finished).result_keys() == []
     assert "holds no experiment" in winnow("results", "--store", finished).err
+
+
+def test_controls_of_an_experiment_wrap_and_all_of_them_are_one_word(
+    winnow: Winnow, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, recipe = Store(finished), read("digits").edited(EDITS)
+    record(store, recipe.edited({"control": [name for name in controls() if name != "swap"], "name": "many"}))
+    record(
+        store,
+        recipe.edited({"control": ["swap", *controls()], "rival": ["gmp"], "name": "every", "dynamic.every": "10%"}),
+    )
+    monkeypatch.setenv("COLUMNS", "60")
+    lines = winnow("store", "ls", "--store", finished).out.splitlines()
+    (every,) = [line.split() for line in lines if line.startswith("every")]
+    assert every[4:6] == ["all,", "gmp"]
+    assert "…" not in "".join(lines) and sum(" signs-shuffled," in line for line in lines) == 1

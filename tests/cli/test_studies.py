@@ -87,6 +87,15 @@ def test_run_with_rewind_auto_says_why_that_k_and_ends_with_tickets(
         (["stability", "digits", "--at", ","], "no rewind point was given"),
         (["instability", "digits", "--points", "2"], "points is 2. Give at least 3."),
         (["instability", "digits", "--early", "1.5"], "early is 1.5: fractions of training lie between 0 and 1."),
+        (
+            ["stability", "digits", "--rewind", "20it"],
+            "--rewind has no meaning here: give the rewind points with --at 20it",
+        ),
+        (
+            ["instability", "digits", "--rewind=5%"],
+            "--rewind has no meaning here: give the rewind points with --at 5%.",
+        ),
+        (["onset", "digits", "--rewind", "auto"], "--rewind has no meaning here: the onset is the rewind point"),
         (["onset", "digits", "--by", "luck"], "field onset.by: expected 'instability', 'pruning' or 'data-order'"),
         (["onset", "digits", "--threshold", "low"], "field onset.threshold: expected a valid number, given 'low'"),
         (["onset", "digits", "--by", "pruning"], "onset by 'pruning' needs a density"),
@@ -97,3 +106,11 @@ def test_mistakes_are_told_in_words(
 ) -> None:
     assert main([*words, "--store", str(tmp_path / "store")]) == 1
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("words", [["--levels", "2"], ["--control=reinit"], ["--rival", "gmp"]])
+def test_options_of_a_recipe_that_a_study_does_not_look_at_are_told(
+    words: list[str], store: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["stability", "digits", "--at", ",", *words, *TINY, *store]) == 1
+    assert f"winnow: {words[0].partition('=')[0]} has no effect here: " in capsys.readouterr().err

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 import winnow as library
+from winnow.results import Results
 from winnow.ticket import Ticket
 
 from .conftest import EDITS, TINY, Winnow
@@ -63,3 +64,14 @@ def test_a_level_that_was_not_run_is_an_error(
 ) -> None:
     said = winnow("ticket", "digits", *TINY, "--store", finished, "--level", level, "--replicate", replicate)
     assert said.code == 1 and said.err.startswith(f"winnow: {sentence}")
+
+
+def test_without_a_level_it_says_what_is_not_trained_and_that_none_matches(
+    winnow: Winnow, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("digits", *TINY, "--store", finished, "--out", tmp_path / "no")
+    said = winnow("ticket", *words, "--seed", "7")
+    assert "4 of the run's tickets and 2 of its dense networks are not trained yet" in said.err
+    monkeypatch.setattr(Results, "smallest_matching", None)
+    said = winnow("ticket", *words)
+    assert said.code == 1 and "no level matches the dense network. Name a level, such as --level 1" in said.err

@@ -98,7 +98,7 @@ SCHEDULES = st.one_of(
 
 RECIPES = st.builds(
     Recipe,
-    name=TEXT,
+    name=TEXT.filter(lambda text: text.isprintable() and bool(text.strip())),
     about=TEXT,
     levels=st.integers(1),
     rewind=AMOUNTS,

@@ -37,6 +37,16 @@ def test_a_file_is_put_in_place_and_replaced(tmp_path: Path) -> None:
     assert everything(tmp_path) == {"deep/er/file": b"two"}
 
 
+def test_a_folder_is_not_replaced_by_a_file_and_the_error_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for path in (tmp_path, Path()):
+        with pytest.raises(StoreError, match=f"^writing to {path} failed: it is a folder. Name a file in it.$"):
+            write_file(path, b"one")
+    assert not everything(tmp_path)
+
+
 def test_a_folder_is_put_in_place_and_replaced_with_all_its_files(tmp_path: Path) -> None:
     write_folder(tmp_path / "results" / "a", {"x": b"1", "y": b"2"}, temporary=tmp_path / "temporary")
     write_folder(tmp_path / "results" / "a", {"y": b"3"}, temporary=tmp_path / "temporary")

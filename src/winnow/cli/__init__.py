@@ -39,19 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; gives the exit code."""
     words = [*(sys.argv[1:] if arguments is None else arguments)]  # here `list` may be the module of `winnow list`
     try:
-        if not words or words[0] in ("-h", "--help", "help"):
-            print(_usage())  # noqa: T201
-            return 0 if words else 2
-        if words[0] in ("-V", "--version", "version"):
-            from winnow.store.manifest import winnow_version
-
-            print(f"winnow {winnow_version()}")  # noqa: T201
-            return 0
-        if words[0] not in COMMANDS:
-            raise UnknownName("command", words[0], COMMANDS)
-        with _warnings_on_stderr():
-            command = import_module(f"winnow.cli.{words[0]}").main
-            return command(words[1:]) if os.environ.get("WORLD_SIZE", "1") == "1" else _in_a_team(command, words[1:])
+        code = _run(words)
+        sys.stdout.flush()
+        return code
     except WinnowError as error:
         say(str(error))
         return 2 if isinstance(error, UnknownName) and words[0] not in COMMANDS else 1
@@ -59,8 +49,51 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("\nwinnow: interrupted. What was under way is saved; the same command resumes.\n")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         return 0
+    except UnicodeEncodeError as error:
+        letter = error.object[error.start]
+        say(
+            f"standard output is in the encoding '{error.encoding}', which has no {letter!r}. Set "
+            f"PYTHONIOENCODING=utf-8 in the environment."
+        )
+        return 1
+    except OSError as error:
+        if not _output_fails():
+            raise
+        _discard_output()
+        say(f"writing to standard output failed: {error.strerror}. What was stored before is safe.")
+        return 1
+
+
+def _run(words: Sequence[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())  # noqa: T201
+        return 0 if words else 2
+    if words[0] in ("-V", "--version", "version"):
+        from winnow.store.manifest import winnow_version
+
+        print(f"winnow {winnow_version()}")  # noqa: T201
+        return 0
+    if words[0] not in COMMANDS:
+        raise UnknownName("command", words[0], COMMANDS)
+    with _warnings_on_stderr():
+        command = import_module(f"winnow.cli.{words[0]}").main
+        return command(words[1:]) if os.environ.get("WORLD_SIZE", "1") == "1" else _in_a_team(command, words[1:])
+
+
+def _output_fails() -> bool:
+    """Whether standard output takes nothing, so that an error is of it and not of some file."""
+    try:
+        os.write(1, b"\n")
+    except OSError:
+        return True
+    return False
+
+
+def _discard_output() -> None:
+    """Let go of what standard output has not taken, which Python would try to write once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _in_a_team(command: Callable[[Sequence[str]], int], words: Sequence[str]) -> int:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import tyro
 from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from winnow.errors import RecipeError
 from winnow.recipe import Recipe
 from winnow.recipes import read
 from winnow.timeline import Amount
+from winnow.validation import Refused, refusals
 
 _Options = TypeVar("_Options")
 
@@ -105,15 +107,47 @@ def _description(options: type[object]) -> str:
 
 
 def parse(options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None) -> _Options:
-    """Read the options of a command; wrong ones end the program with a message and exit code 2."""
-    return tyro.cli(
-        options,
-        args=list(words),
-        prog=f"winnow {command}",
-        description=_description(options),
-        registry=_REGISTRY,
-        default=default if default is not None else tyro.MISSING_NONPROP,
+    """Read the options of a command; wrong ones end the program with a message and exit code 2.
+
+    Raises RecipeError, naming the option, where a recipe refuses a value.
+    """
+    try:
+        with refusals():
+            return tyro.cli(
+                options,
+                args=list(words),
+                prog=f"winnow {command}",
+                description=_description(options),
+                registry=_REGISTRY,
+                default=default if default is not None else tyro.MISSING_NONPROP,
+            )
+    except Refused as refused:
+        raise RecipeError(_with_options(str(refused))) from None
+
+
+def _with_options(message: str) -> str:
+    """A message about a part of a recipe, with each field as the option that it is.
+
+    >>> _with_options("Rates, field linear: expected less than 1, given 1.5.")
+    '--prune.rate.linear: expected less than 1, given 1.5.'
+    """
+    parts = dict(_parts(Recipe, ""))
+    kinds = "|".join(parts)
+    named = re.sub(
+        rf"^({kinds}), field ([\w.]+)",
+        lambda found: f"--{parts[found[1]]}{found[2]}".replace("_", "-"),
+        message,
+        flags=re.MULTILINE,
     )
+    return re.sub(rf"^({kinds}): ", "", named, flags=re.MULTILINE)
+
+
+def _parts(kind: type[object], prefix: str) -> Iterator[tuple[str, str]]:
+    """The classes that a recipe is made of, by name, and what their options begin with."""
+    yield kind.__name__, prefix
+    for name, inner in get_type_hints(kind).items():
+        if inner is not Amount and isinstance(inner, type) and is_dataclass(inner):
+            yield from _parts(inner, f"{prefix}{name}.")
 
 
 def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, command: str) -> _WithRecipe:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from winnow.cli.arguments import StoreOption, parse
+from winnow.cli.console import output, show, show_figure
 from winnow.errors import RecipeError
 
 
@@ -52,13 +52,12 @@ def main(words: Sequence[str]) -> int:
     from winnow.store.files import write_file
 
     comparison = Comparison(sides(options.sets, options.store), options.tolerance / 100)
-    out = Console(highlight=False)
-    out.print(differences_tables(comparison))
-    out.print(costs_table(comparison))
-    paths = draw(comparison, comparison.sides[0].store.root / "figures")
-    out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
+    out = output()
+    show(out, differences_tables(comparison))
+    show(out, costs_table(comparison))
     if options.out is not None:
         table = to_csv(list(comparison.records()), ComparisonRecord._fields)
         write_file(options.out, table.encode(), option="--out FILE")
         sys.stderr.write(f"table: {options.out}\n")
+    show_figure(out, lambda: draw(comparison, comparison.sides[0].store.root / "figures"))
     return 0

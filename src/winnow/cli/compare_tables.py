@@ -172,13 +172,23 @@ def _accuracy(values: Sequence[float]) -> str:
     return mean if math.isinf(low) else f"{mean} ± {100 * (high - low) / 2:.2f}"
 
 
-def _interval(difference: Difference) -> str:
+_LEAST_WIDTH = 1e-12
+"""Of an interval, in accuracy: narrower are those of differences that are all the same, which no few values show."""
+
+
+def _limits(difference: Difference) -> tuple[float, float] | None:
+    """The interval of a difference; None where nothing is known of its spread: one value, or all the same."""
     low, high = difference.interval
-    return "" if math.isinf(low) else f"{100 * low:+.2f} to {100 * high:+.2f}"
+    return None if math.isinf(low) or high - low < _LEAST_WIDTH else (low, high)
+
+
+def _interval(difference: Difference) -> str:
+    limits = _limits(difference)
+    return "" if limits is None else f"{100 * limits[0]:+.2f} to {100 * limits[1]:+.2f}"
 
 
 def _verdict(difference: Difference) -> str:
-    low, high = difference.interval
-    if math.isinf(low) or low <= 0 <= high:
+    limits = _limits(difference)
+    if limits is None or limits[0] <= 0 <= limits[1]:
         return ""
-    return "better" if low > 0 else "worse"
+    return "better" if limits[0] > 0 else "worse"

@@ -16,6 +16,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from winnow.cli.arguments import parse
+from winnow.cli.console import output, show
 
 Told = Callable[[int, int | None], None]
 """Told of the bytes of a file that are here, and its size where that is known."""
@@ -97,13 +98,13 @@ def main(words: Sequence[str]) -> int:
 
         return images.check(command.path) if isinstance(command, Check) else images.pack(**vars(command))
     if isinstance(command, List):
-        Console(highlight=False).print(_table())
+        show(output(), _table())
     elif isinstance(command, Where):
         sys.stdout.write(f"{where(command.name)}\n")
         if not where(command.name).exists():
             sys.stderr.write(f"winnow: it is not there yet: `winnow data fetch {command.name}` gets it.\n")
     else:
-        Console(highlight=False).print(f"{command.name}: {fetched(command.name, command.directory)}", soft_wrap=True)
+        output().print(f"{command.name}: {fetched(command.name, command.directory)}", soft_wrap=True)
     return 0
 
 

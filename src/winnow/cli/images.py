@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import Progress
 
+from winnow.cli.console import output
 from winnow.errors import RecipeError
 
 
@@ -21,16 +22,16 @@ def check(path: Path) -> int:
     from winnow.data.packed import packed, verify
     from winnow.data.tree import tree
 
-    out = Console(highlight=False)
+    out = output()
     if path.is_file():
         verify(path)
-        out.print(f"{path}: {len(packed(path).labels):,} images, whole.", soft_wrap=True, markup=False)
+        out.print(f"{path}: {len(packed(path).labels):,} images, whole.", soft_wrap=True)
         return 0
     images = tree(path.resolve())
     with _progress("decoding") as told:
         found = corrupt.check(images, told)
     for name, reason in found.items():
-        out.print(f"{name}: {reason}", soft_wrap=True, markup=False)
+        out.print(f"{name}: {reason}", soft_wrap=True)
     out.print(
         f"{len(found):,} of {len(images.train) + len(images.test):,} images are corrupt."
         + (" With data.corrupt = 'skip' each is replaced by the next one." if found else ""),
@@ -53,11 +54,10 @@ def pack(path: Path, out: Path, size: int, corrupt: Literal["skip"] | None) -> i
     with _progress("packing") as told:
         write(images, out, size, told=told, without=without)
     left_out = f" ({len(without)} corrupt ones left out)" if without else ""
-    Console(highlight=False).print(
+    output().print(
         f"{out}: {len(packed(out.resolve()).labels):,} images{left_out}, {decimal(out.stat().st_size)}. "
         f"Train on it with --data.name packed:{out}",
         soft_wrap=True,
-        markup=False,
     )
     return 0
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.table import Table
 
 from winnow.cli.arguments import WithRecipe, parse
+from winnow.cli.console import output, show
 from winnow.recipe import Recipe
 from winnow.recipes import names, read
 
@@ -47,20 +47,20 @@ def main(words: Sequence[str]) -> int:
     module = network(recipe, data).build()
     pruning = recipe.prune
     every = parameters(module, pruning.rate_at(1), pruning.exclude, pruning.include)
-    out = Console(highlight=False)
+    out = output()
     unit = {"classes": "classes", "tokens": "tokens", "numbers": f"number{'s' * (data.classes > 1)} to learn"}
     shape = "x".join(map(str, data.shape))
     out.print(
         f"{recipe.model.name} for {data.inputs} {shape} in {data.classes} {unit[data.targets]} ({recipe.data.name})",
         soft_wrap=True,
     )
-    out.print(_parameters_table(every))
+    show(out, _parameters_table(every))
     out.print(_counts(every), soft_wrap=True)
     for other, first in tied(module).items():
         out.print(f"{other} is {first}: one tensor, pruned and trained once.", soft_wrap=True)
     prunable_layers(module, pruning.rate_at(1), pruning.exclude, pruning.include)
     out.print()
-    out.print(_levels_table(recipe, every))
+    show(out, _levels_table(recipe, every))
     return 0
 
 

@@ -49,11 +49,12 @@ class Options(WithExecution):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="instability")
-    from winnow.cli.studies import amounts, fraction, run, tell
+    from winnow.cli.studies import amounts, check_words, fraction, run, tell
     from winnow.cli.study_tables import instability_table
     from winnow.experiments import instability
     from winnow.store import Store
 
+    check_words(words, instead="give the rewind points with --at {k}")
     store = Store(options.store)
     study = instability(
         options.recipe.edited({"rewind": "0it"}),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.console import Console
 from rich.table import Table
 
 from winnow.cli.arguments import parse
+from winnow.cli.console import output, show
 from winnow.recipes import names, read
 
 
@@ -28,5 +28,5 @@ def main(words: Sequence[str]) -> int:
     for name in names():
         recipe = read(name)
         table.add_row(name, str(recipe.levels), str(recipe.train.length), recipe.about)
-    Console(highlight=False).print(table)
+    show(output(), table)
     return 0

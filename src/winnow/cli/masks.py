@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from rich.console import Console
 
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
-from winnow.errors import MissingResult
+from winnow.cli.console import output, show, show_figure
+from winnow.errors import MissingResult, RecipeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,30 +43,35 @@ class Options(WithRecipe):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="masks")
+    if not 0 <= options.weights_per_unit < math.inf:
+        raise RecipeError(f"--weights-per-unit is {options.weights_per_unit:g}; give a number from 0 on, such as 1.")
+    if not 0 <= options.relative_density <= 1:
+        raise RecipeError(
+            f"--relative-density is {options.relative_density:g}; give a fraction from 0 to 1, such as 0.1."
+        )
     from winnow.anatomy import Limits, MaskRecord
     from winnow.cli.mask_tables import layers_tables, overlap_table, warnings
     from winnow.execution.masks import anatomy
     from winnow.experiments import imp
     from winnow.report.masks import draw
     from winnow.results import to_csv
-    from winnow.store import Store
     from winnow.store.experiments import identity
     from winnow.store.files import write_file
+    from winnow.store.maintenance import existing
 
-    store, name = Store(options.store, make=False), identity(options.recipe)
+    store, name = existing(options.store), identity(options.recipe)
     found = anatomy(imp(options.recipe), store, identity=name)
     if not found.levels():
         raise MissingResult(
             f"the store {store.root} holds no masks of {options.recipe.name} ({name}).\n"
-            f"`winnow run` with the same options makes them; `winnow store list` tells what there is."
+            f"`winnow run` with the same options makes them; `winnow store ls` tells what there is."
         )
-    out = Console(highlight=False)
-    out.print(overlap_table(found))
-    out.print(layers_tables(found))
+    out = output()
+    show(out, overlap_table(found))
+    show(out, layers_tables(found))
     out.print(warnings(found, Limits(options.weights_per_unit, options.relative_density)), soft_wrap=True)
-    paths = draw(found, store.root / "figures")
-    out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
     if options.out is not None:
         write_file(options.out, to_csv(found.records, MaskRecord._fields).encode(), option="--out FILE")
         sys.stderr.write(f"table: {options.out}\n")
+    show_figure(out, lambda: draw(found, store.root / "figures"))
     return 0

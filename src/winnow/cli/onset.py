@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from winnow.cli.arguments import WithExecution, parse_with_recipe
+from winnow.cli.console import output, show
 
 if TYPE_CHECKING:
     from winnow.execution.onset import Onset
@@ -37,11 +36,13 @@ class Options(WithExecution):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="onset")
+    from winnow.cli.studies import check_words
     from winnow.cli.study_tables import onset_report
     from winnow.store import Store
 
+    check_words(words, instead="the onset is the rewind point that is looked for, up to --onset.until")
     found = search(options, Store(options.store))
-    Console(highlight=False).print(onset_report(found))
+    show(output(), onset_report(found))
     return 0 if found.k is not None else 3
 
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
+from winnow.cli.console import output, show
 from winnow.errors import CorruptResult
 from winnow.experiments.experiment import Keep
 
@@ -58,24 +58,28 @@ def main(words: Sequence[str]) -> int:
     from winnow.experiments import imp
     from winnow.store import Store
     from winnow.store.experiments import identity
+    from winnow.training import check
 
     experiment = imp(options.recipe)
     store = Store(options.store, make=False)
     device = chosen_device(options.device)
+    check(device, deterministic=options.recipe.deterministic, engine=options.engine, width=options.lanes)
     found = _estimate(experiment, options.keep, store)
-    out = Console(highlight=False)
+    out = output()
     if options.steps:
-        out.print(_steps_table(experiment, found, store))
+        show(out, _steps_table(experiment, found, store))
         out.print()
     out.print(f"{options.recipe.name} ({identity(options.recipe)})", soft_wrap=True)
-    out.print(_lines_table(found))
+    show(out, _lines_table(found))
     labels = experiment.labels()
     for step, failure in found.plan.failed.items():
-        out.print(f"failed: {labels.get(step, step.kind)}: {failure.message}", soft_wrap=True, markup=False)
+        out.print(f"failed: {labels.get(step, step.kind)}: {failure.message}", soft_wrap=True)
     if found.plan.failed:
         out.print("`winnow run --retry` tries again what failed.", soft_wrap=True)
     if not found.plan.missing:
-        out.print("Everything is stored: nothing to train.")
+        failed = sum(line.failed for line in found.lines)
+        cannot = f"Nothing is left to train: {failed} training{'s' * (failed > 1)} cannot be, see above."
+        out.print(cannot if failed else "Everything is stored: nothing to train.", soft_wrap=True)
         return 0
     if found.remaining:
         from winnow.execution.pace import pace

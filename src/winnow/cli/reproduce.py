@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 from rich.table import Table
 
 from winnow.cli.arguments import WithExecution, parse
+from winnow.cli.console import output, show
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def main(words: Sequence[str]) -> int:
         raise RecipeError("--dry-run tells what would be trained, --stored what is. Give one of them.")
     from winnow.report.reproduction import compared
     from winnow.store import Store
+    from winnow.store.maintenance import existing
 
-    store = Store(options.store, make=not (options.dry_run or options.stored))
+    store = existing(options.store) if options.stored else Store(options.store, make=not options.dry_run)
     wanted = _wanted(reproduction, options.recipe)
     if options.dry_run:
         return _tell_plan(wanted, store)
@@ -88,7 +89,7 @@ def _list() -> int:
     for name in names():
         reproduction = published(name)
         table.add_row(name, reproduction.title, str(len(reproduction.claims)))
-    Console(highlight=False).print(table)
+    show(output(), table)
     return 0
 
 
@@ -158,9 +159,9 @@ def _print(found: Compared) -> None:
         table.add_column(shown.columns[n], justify="left" if n < shown.words else "right", no_wrap=n > 0)
     for row in shown.rows:
         table.add_row(*(row[n] for n in kept))
-    console = Console(highlight=False)
+    console = output()
     console.print(f"{found.reproduction.title}\n{found.reproduction.source}", soft_wrap=True)
-    console.print(table)
+    show(console, table)
     missing = dict.fromkeys(line.missing for line in found.lines if line.missing)
     if missing:
         console.print(f"not stored: {'; '.join(missing)}", soft_wrap=True)

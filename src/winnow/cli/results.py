@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
-from rich.console import Console
 
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
+from winnow.cli.console import output, show
 from winnow.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def main(words: Sequence[str]) -> int:
     found = _collected(options, store)
     if options.format == "table":
         text = io.StringIO()
-        console = Console(highlight=False, file=None if options.out is None else text)
+        console = output(None if options.out is None else text)
         for results in found:
-            console.print(levels_table(results), verdict(results), "", sep="\n")
+            show(console, levels_table(results), verdict(results), "")
         if options.out is not None:
             write_file(options.out, text.getvalue().encode(), option="--out FILE")
         return 0

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from winnow.cli.arguments import WithExecution, parse_with_recipe
+from winnow.cli.console import output, show, show_failures, show_figure
 
 if TYPE_CHECKING:
     from winnow.recipe import Recipe
@@ -51,6 +52,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.report.figure import draw
     from winnow.store import Store
     from winnow.store.experiments import identity
+    from winnow.store.files import file_name
 
     kept = logs(options.log)
     console = Console(stderr=options.progress != "quiet" and not sys.stdout.isatty())
@@ -64,7 +66,7 @@ def main(words: Sequence[str]) -> int:
     stored = set(store.result_keys())
     if not is_here(data) and any(row.trained.key not in stored for row in experiment.rows):
         fetched(data)
-    profile, name = Profile(), f"{recipe.name}-{identity(recipe)}"
+    profile, name = Profile(), f"{file_name(recipe.name)}-{identity(recipe)}"
     with display(options.progress, experiment) as reporter:
         found = run(
             recipe,
@@ -77,14 +79,12 @@ def main(words: Sequence[str]) -> int:
             profile=profile,
         )
 
-    out = Console(highlight=False)
-    out.print(levels_table(found.results))
-    for place, message in found.failures.items():
-        out.print(f"[yellow]failed[/]: {place}: {message}", soft_wrap=True)
+    out = output()
+    show(out, levels_table(found.results))
+    show_failures(out, found.failures.items())
     out.print(verdict(found.results), soft_wrap=True)
     if found.results.trainings:
-        paths = draw(found.results, store.root / "figures")
-        out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
+        show_figure(out, lambda: draw(found.results, store.root / "figures"))
     if options.profile:
         out.print("\n".join(["where the time went:", *profile.lines()]))
     return 3 if found.failures else 0
@@ -96,5 +96,5 @@ def _with_k(options: Options, store: Store) -> Recipe:
     from winnow.cli.study_tables import onset_report
 
     onset = search(options, store)
-    Console(highlight=False).print(onset_report(onset))
+    show(output(), onset_report(onset))
     return onset.rewound

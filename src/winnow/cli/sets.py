@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from winnow.cli import say
 from winnow.comparison import Side
 from winnow.errors import MissingResult, RecipeError
 from winnow.experiments import imp
@@ -13,7 +14,11 @@ from winnow.recipe import Recipe
 from winnow.recipes import read, to_toml
 from winnow.results import collect
 from winnow.store import Store
-from winnow.store.experiments import identity, recorded
+from winnow.store.experiments import identity, recorded, widened
+from winnow.store.maintenance import existing
+
+_Held = dict[Path, list[tuple[str, Recipe]]]
+"""The recipes that were run in each store, with their identities."""
 
 
 def sides(words: Sequence[str], store: Path | None) -> tuple[Side, ...]:
@@ -21,47 +26,62 @@ def sides(words: Sequence[str], store: Path | None) -> tuple[Side, ...]:
     for word in words:
         if words.count(word) > 1:
             raise RecipeError(f"'{word}' is given twice, and would be compared with itself. Leave one of the two out.")
-    return tuple(side(word, store) for word in words)
+    held: _Held = {}
+    return tuple(side(word, store, held) for word in words)
 
 
-def side(word: str, store: Path | None) -> Side:
-    """The set that `[STORE:]RECIPE[@CONTROL]` names."""
+def side(word: str, store: Path | None, held: _Held | None = None) -> Side:
+    """The set that `[STORE:]RECIPE[@CONTROL]` names; `held` is what is known of stores already."""
     place, _, rest = word.rpartition(":")
     name, _, control = rest.partition("@")
-    opened = Store(Path(place) if place else store, make=False)
-    recipe = _recipe(name, word, opened)
-    control = control or TICKET
-    if control not in (TICKET, *recipe.besides):
-        has = ", ".join((TICKET, *recipe.besides))
-        raise RecipeError(
-            f"'{word}': {recipe.name} ({identity(recipe)}) was run with no control '{control}'. It has {has}."
-        )
-    return Side(word, collect(imp(recipe), opened, identity=identity(recipe)), opened, control)
+    opened = existing(Path(place) if place else store)
+    recipe = _recipe(name, word, opened, _followed(opened, {} if held is None else held))
+    experiment, control = imp(recipe), control or TICKET
+    has = dict.fromkeys((TICKET, *(row.control for row in experiment.rows)))
+    if control not in has:
+        of = f"{recipe.name} ({identity(recipe)})"
+        raise RecipeError(f"'{word}': {of} was run with no control '{control}'. It has {', '.join(has)}.")
+    return Side(word, collect(experiment, opened, identity=identity(recipe)), opened, control)
 
 
-def _recipe(name: str, word: str, store: Store) -> Recipe:
-    """The recorded recipe of a name, an identity or a file."""
-    recipes = {identity(recipe): recipe for recipe in recorded(store)}
+def _followed(store: Store, held: _Held) -> list[tuple[str, Recipe]]:
+    """The recipes recorded in a store. What cannot be followed is told once, and left out."""
+    if store.root not in held:
+        held[store.root], problems = recorded(store)
+        for problem in problems:
+            say(problem)
+    return held[store.root]
+
+
+def _recipe(name: str, word: str, store: Store, recipes: Sequence[tuple[str, Recipe]]) -> Recipe:
+    """The recorded recipe of a name, an identity or a file.
+
+    What is recorded under several names is one experiment to an identity: as wide as all of them together.
+    """
     if not name:
         raise RecipeError(f"'{word}' names no recipe. Write RECIPE, RECIPE@CONTROL, or STORE:RECIPE.")
     if name.endswith(".toml"):
-        wanted = [identity(read(name))]
+        file = read(name)
+        same = [(each, recipe) for each, recipe in recipes if each == identity(file)]
+        wanted = [(each, recipe) for each, recipe in same if recipe.name == file.name] or same
     else:
-        wanted = [each for each, recipe in recipes.items() if recipe.name == name]
-        wanted = wanted or [each for each in recipes if each.startswith(name) and name.startswith("imp-")]
-    found = [each for each in wanted if each in recipes]
+        wanted = [(each, recipe) for each, recipe in recipes if recipe.name == name]
+        wanted = wanted or [(e, recipe) for e, recipe in recipes if e.startswith(name) and name.startswith("imp-")]
+    found: dict[str, Recipe] = {}
+    for each, recipe in sorted(wanted, key=lambda of: (of[1].levels, of[1].replicates), reverse=True):
+        found[each] = widened(found[each], recipe) if each in found else recipe
     if len(found) > 1:
-        listed = "\n".join(f"  {each}: {_told_apart(recipes[each], [recipes[one] for one in found])}" for each in found)
+        listed = "\n".join(f"  {each}: {_told_apart(recipe, list(found.values()))}" for each, recipe in found.items())
         raise RecipeError(
             f"the store {store.root} holds {len(found)} experiments '{name}'. Name one of them:\n{listed}"
         )
     if not found:
-        has = ", ".join(f"{recipe.name} ({each})" for each, recipe in recipes.items())
+        has = ", ".join(f"{recipe.name} ({each})" for each, recipe in recipes)
         raise MissingResult(
             f"the store {store.root} holds no experiment '{name}'. It holds {has or 'none'}.\n"
             f"`winnow run` makes one; results of another store are named STORE:RECIPE."
         )
-    return recipes[found[0]]
+    return next(iter(found.values()))
 
 
 _SCOPE = ("levels", "replicates", "control", "rival")

@@ -44,11 +44,12 @@ class Options(WithExecution):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="stability")
-    from winnow.cli.studies import amounts, fraction, run, tell
+    from winnow.cli.studies import amounts, check_words, fraction, run, tell
     from winnow.cli.study_tables import stability_table
     from winnow.experiments import stability
     from winnow.store import Store
 
+    check_words(words, instead="give the rewind points with --at {k}")
     store = Store(options.store)
     study = stability(
         options.recipe.edited({"rewind": "0it"}),

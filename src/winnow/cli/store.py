@@ -12,6 +12,7 @@ from rich.filesize import decimal
 
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
+from winnow.cli.console import output, show
 from winnow.errors import StoreError
 
 if TYPE_CHECKING:
@@ -102,14 +103,14 @@ def _list(command: List, store: Store) -> int:
     from winnow.store.maintenance import manifests
     from winnow.store.manifest import Manifest
 
-    console = Console(highlight=False)
+    console = output()
     found = list(manifests(store))
     whole = [manifest for manifest in found if isinstance(manifest, Manifest)]
     if command.results:
-        console.print(results_table(whole))
+        show(console, results_table(whole))
     else:
         table, problems = experiments_table(store)
-        console.print(table, "", kinds_table(whole), sep="\n")
+        show(console, table, "", kinds_table(whole))
         for problem in problems:
             say(problem)
     for damage in found:
@@ -134,7 +135,7 @@ def _show(command: Show, store: Store) -> int:
     manifest = store.manifest(keys[0])
     if manifest is None:
         raise StoreError(f"result {keys[0]} has just been removed by another process.")
-    Console(highlight=False).print(described(manifest, store), soft_wrap=True, markup=False)
+    output().print(described(manifest, store), soft_wrap=True)
     return 0
 
 
@@ -157,8 +158,7 @@ def _verify(store: Store) -> int:
         damages = verify(store, tell)
     for damage in damages:
         say(str(damage))
-    out = Console(highlight=False)
-    out.print(f"{count:,} results verified in {store.root}: {len(damages) or 'none'} damaged.", soft_wrap=True)
+    output().print(f"{count:,} results verified in {store.root}: {len(damages) or 'none'} damaged.", soft_wrap=True)
     return 1 if damages else 0
 
 
@@ -170,11 +170,11 @@ def _clean(command: Clean, store: Store) -> int:
     found = garbage(store, reached=reached, unfinished=unfinished, damaged_days=command.damaged_days)
     for problem in problems:
         say(problem)
-    console = Console(highlight=False)
+    console = output()
     if not found:
         console.print(f"Nothing in {store.root} is without use.", soft_wrap=True)
         return 0
-    console.print(garbage_table(found))
+    show(console, garbage_table(found))
     total = decimal(sum(item.bytes for item in found))
     if command.delete:
         delete(store, found)

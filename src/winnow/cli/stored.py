@@ -11,10 +11,13 @@ from rich.table import Table
 
 from winnow.errors import CorruptResult, WinnowError
 from winnow.experiments import imp
+from winnow.experiments.controls import ALL, chosen_controls
+from winnow.recipe import Recipe
 from winnow.recipes import read
 from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
 from winnow.store.experiments import identity, recipe_files
+from winnow.store.failures import Failures
 from winnow.store.maintenance import Garbage
 from winnow.store.studies import read_study, study_files, study_identity
 
@@ -23,36 +26,40 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
     """One line for each experiment and study, with how many of its trainings are stored; and what cannot be read."""
     problems: list[str] = []
     table = _table("experiment", "levels", "replicates", "controls", "stored", "failed", left=(0, 3))
+    table.columns[3].no_wrap = False
     for path in recipe_files(store):
         try:
             recipe = read(path)
-            trainings = list(dict.fromkeys(row.trained for row in imp(recipe).rows))
-            found = [manifest for step in trainings if (manifest := _manifest(store, step))]
+            counts = _counts(store, [row.trained for row in imp(recipe).rows])
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
             continue
-        failed = sum(manifest.failure is not None for manifest in found)
-        table.add_row(
-            f"{recipe.name} ({identity(recipe)})",
-            str(recipe.levels),
-            str(recipe.replicates),
-            ", ".join(recipe.besides) or "none",
-            f"{len(found) - failed} of {len(trainings)}",
-            str(failed),
-        )
+        of = f"{recipe.name} ({identity(recipe)})"
+        table.add_row(of, str(recipe.levels), str(recipe.replicates), _besides(recipe), *counts)
     for path in study_files(store):
         try:
             study = read_study(path)
-            trainings = list(dict.fromkeys(child.trained for child in study.children))
-            found = [manifest for step in trainings if (manifest := _manifest(store, step))]
+            counts = _counts(store, [child.trained for child in study.children])
         except WinnowError as problem:
             problems.append(f"study {path.stem} cannot be followed: {problem}")
             continue
-        failed = sum(manifest.failure is not None for manifest in found)
         of = f"{study.recipe.name} ({study_identity(study)})"
-        stored = f"{len(found) - failed} of {len(trainings)}"
-        table.add_row(of, str(study.level), str(study.recipe.replicates), "none", stored, str(failed))
+        table.add_row(of, str(study.level), str(study.recipe.replicates), "none", *counts)
     return table, problems
+
+
+def _besides(recipe: Recipe) -> str:
+    """The controls and rivals of a recipe; of all controls, the word for them."""
+    has_all = set(chosen_controls([ALL], recipe.replicates)) <= set(chosen_controls(recipe.control, recipe.replicates))
+    return ", ".join(dict.fromkeys((*([ALL] if has_all else recipe.control), *recipe.rival))) or "none"
+
+
+def _counts(store: Store, steps: Sequence[Train]) -> tuple[str, str]:
+    """How many of the trainings are stored, and how many cannot be."""
+    trainings, failures = list(dict.fromkeys(steps)), Failures(store)
+    failed = sum(failures.behind(step) is not None for step in trainings)
+    found = sum(_manifest(store, step) is not None and failures.behind(step) is None for step in trainings)
+    return f"{found} of {len(trainings)}", str(failed)
 
 
 def _manifest(store: Store, step: Step) -> Manifest | None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-
+from winnow.cli import say
+from winnow.cli.console import output, show, show_failures, show_figure
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -19,6 +20,27 @@ if TYPE_CHECKING:
     from winnow.experiments import Study
     from winnow.store import Store
     from winnow.timeline import Amount
+
+
+_WITHOUT_EFFECT = {
+    "--levels": "subnetworks are of the level nearest to the density",
+    "--control": "a study trains no controls",
+    "--rival": "a study trains no rivals",
+}
+
+
+def check_words(words: Sequence[str], *, instead: str) -> None:
+    """Refuse a rewind point, which a study does not take from its recipe, and tell what else has no effect on it.
+
+    `instead` is what to give in the place of --rewind.
+    """
+    given = {word.partition("=")[0]: word.partition("=")[2] for word in words}
+    if "--rewind" in given:
+        k = given["--rewind"] or next(iter(words[words.index("--rewind") + 1 :]), "")
+        raise RecipeError(f"--rewind has no meaning here: {instead.format(k=k)}.")
+    for option, reason in _WITHOUT_EFFECT.items():
+        if option in given:
+            say(f"{option} has no effect here: {reason}.")
 
 
 def amounts(written: str) -> list[Amount]:
@@ -72,10 +94,6 @@ def fetch_data(options: WithExecution) -> None:
         fetched(name)
 
 
-_IN_A_FILE = 110
-"""Columns of a table that goes to a file: as many as the widest one has."""
-
-
 def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> int:
     """Print what was found, draw it, and write the tidy table; gives the exit code."""
     from winnow.findings import StudyRecord
@@ -83,15 +101,13 @@ def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> i
     from winnow.results import to_csv
     from winnow.store.files import write_file
 
-    out = Console(highlight=False, width=None if sys.stdout.isatty() else _IN_A_FILE)
-    out.print(table)
-    for place, message in studied.failures.items():
-        out.print(f"[yellow]failed[/]: {place}: {message}", soft_wrap=True)
-    if studied.findings.measured:
-        paths = draw(studied.findings, store.root / "figures")
-        out.print("figure: " + ", ".join(str(path) for path in paths), soft_wrap=True)
+    out = output()
+    show(out, table)
+    show_failures(out, studied.failures.items())
     if out_file is not None:
         table = to_csv(list(studied.findings.records()), StudyRecord._fields)
         write_file(out_file, table.encode(), option="--out FILE")
         sys.stderr.write(f"table: {out_file}\n")
+    if studied.findings.measured:
+        show_figure(out, lambda: draw(studied.findings, store.root / "figures"))
     return 3 if studied.failures else 0

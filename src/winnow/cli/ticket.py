@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
-from rich.console import Console
 from rich.filesize import decimal
 
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
+from winnow.cli.console import output
 from winnow.errors import MissingResult
 from winnow.experiments.experiment import TICKET
 
@@ -47,18 +47,19 @@ class Options(WithRecipe):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="ticket")
+    from winnow.store.files import file_name
     from winnow.ticket import Ticket
 
-    out = Console(highlight=False)
+    out = output()
     if options.show is not None:
-        out.print(_described(Ticket.read(options.show)), soft_wrap=True, markup=False)
+        out.print(_described(Ticket.read(options.show)), soft_wrap=True)
         return 0
     ticket = _ticket(options, words)
     level = ticket.provenance["level"]
-    name = f"{options.recipe.name}-level-{level}-replicate-{options.replicate}.safetensors"
+    name = f"{file_name(options.recipe.name)}-level-{level}-replicate-{options.replicate}.safetensors"
     path = options.out or Path(name)
     ticket.save(path)
-    out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True, markup=False)
+    out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True)
     return 0
 
 
@@ -67,14 +68,14 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
     from winnow.execution.run import Run
     from winnow.experiments import imp
     from winnow.results import collect
-    from winnow.store import Store
     from winnow.store.experiments import identity
+    from winnow.store.maintenance import existing
 
-    store, experiment = Store(options.store, make=False), imp(options.recipe)
+    store, experiment = existing(options.store), imp(options.recipe)
     run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
     if options.level is None and (missing := _missing(run)):
         raise MissingResult(
-            f"{missing} of the run's tickets are not trained yet, so the smallest matching one is not known.\n"
+            f"{missing} are not trained yet, so the smallest matching one is not known.\n"
             f"Finish the run with `{_run_command(words)}`, or name a level with --level."
         )
     try:
@@ -85,14 +86,18 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
         ) from None
 
 
-def _missing(run: Run) -> int:
-    """How many of the run's tickets are still to be trained."""
+def _missing(run: Run) -> str:
+    """What is still to be trained before it is known which ticket matches, in words; empty where that is nothing."""
     from winnow.execution.executor import Executor
     from winnow.steps import Content
 
-    tickets = [row.trained for row in run.experiment.rows if row.control == TICKET]
-    plan = Executor(run.store).plan(dict.fromkeys(tickets, Content.METRICS))
-    return sum(step in plan.missing for step in tickets)
+    rows = [row for row in run.experiment.rows if row.control == TICKET]
+    plan = Executor(run.store).plan({row.trained: Content.METRICS for row in rows})
+    levels = [row.level for row in rows if row.trained in plan.missing]
+    tickets, dense = sum(level > 0 for level in levels), levels.count(0)
+    parts = [f"{tickets} of the run's tickets"] if tickets else []
+    parts += [f"{dense} of its dense networks"] if dense else []
+    return " and ".join(parts)
 
 
 _OWN = ("--level", "--replicate", "--out", "--show")

@@ -34,7 +34,7 @@ from winnow.store import Store
 from winnow.store.experiments import identity, record
 from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
-from winnow.training import EngineName
+from winnow.training import EngineName, check
 from winnow.training.state import State
 
 Device = Literal["auto", "cpu", "cuda"]
@@ -86,7 +86,9 @@ class Run:
         if level is None:
             smallest = self.results.smallest_matching
             if smallest is None:
-                raise RecipeError("no level matches the dense network. Name a level: run.ticket(level=3).")
+                raise RecipeError(
+                    "no level matches the dense network. Name a level, such as --level 1 (in Python: level=1)."
+                )
             level = smallest.level
         row = self._row(level, replicate)
         point = self.rewind_point(replicate)
@@ -182,10 +184,11 @@ def _run(
     if edits:
         recipe = recipe.edited(dict(edits))
     opened = store if isinstance(store, Store) else Store(store)
-    reporter = reporter or Silent()
+    reporter, chosen = reporter or Silent(), chosen_device(device)
+    check(chosen, deterministic=recipe.deterministic, engine=engine, width=lanes)
     executor = Executor(
         opened,
-        chosen_device(device),
+        chosen,
         reporter,
         engine=engine,
         width=lanes,

@@ -11,6 +11,7 @@ from winnow.experiments.experiment import Keep
 from winnow.experiments.study import Study
 from winnow.findings import Findings, gather
 from winnow.store.studies import record_study
+from winnow.training import check
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ def run_study(study: Study, executor: Executor, *, keep: Keep = "weights") -> St
 
     A training that diverges is told in `failures`; what does not depend on it goes on.
     """
+    check(executor.device, deterministic=study.recipe.deterministic, engine=executor.engine, width=executor.width)
     record_study(executor.store, study)
     while True:
         try:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from winnow.experiments.experiment import TICKET
 from winnow.experiments.words import pruned, start
 from winnow.results import Level, Results, Spread
-from winnow.store.files import storing
+from winnow.store.files import file_name, storing
 from winnow.store.manifest import winnow_version
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def draw(results: Results, folder: Path) -> list[Path]:
     dashed line and its band are the dense network. The SVG's bytes depend on the results alone; files that show
     them already are left as they are.
     """
-    paths = [folder / f"{results.experiment.recipe.name}-{results.identity}.{kind}" for kind in ("svg", "png")]
+    paths = [
+        folder / f"{file_name(results.experiment.recipe.name)}-{results.identity}.{kind}" for kind in ("svg", "png")
+    ]
     shown = _digest(results)
     if all(path.exists() for path in paths) and shown in paths[0].read_text("utf-8", errors="replace"):
         return paths

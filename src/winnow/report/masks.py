@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from winnow.anatomy import Anatomy
 from winnow.experiments.experiment import TICKET
 from winnow.report.figure import DENSE, SETTINGS, TICKS, density_axis, save, styles
-from winnow.store.files import storing
+from winnow.store.files import file_name, storing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +22,7 @@ def draw(found: Anatomy, folder: Path) -> list[Path]:
     """Draw what the masks of a run say as SVG and PNG; gives the files. Everything is a mean over replicates."""
     recipe = found.experiment.recipe
     described = repr((recipe.levels, recipe.replicates, recipe.control, len(found.records)))
-    name = f"{recipe.name}-{found.identity}-masks-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
+    name = f"{file_name(recipe.name)}-{found.identity}-masks-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
     paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
 
     from matplotlib import style

@@ -10,6 +10,7 @@ from rich.filesize import decimal
 from winnow.errors import CorruptResult
 from winnow.steps import Step, Train
 from winnow.store import Failure, Manifest, Store
+from winnow.store.failures import Failures
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,8 @@ class Provenance:
     wanted: tuple[Train, ...]
     manifests: tuple[Manifest, ...]
     failures: tuple[tuple[Train, Failure], ...]
+    """Trainings that have no result and can have none, with what failed: they themselves, or a step that they need."""
+
     under_way: int
     """How many of the trainings have progress saved and are not done."""
 
@@ -86,16 +89,16 @@ def provenance(steps: Iterable[Step], store: Store) -> Provenance:
     manifests: list[Manifest] = []
     failures: list[tuple[Train, Failure]] = []
     under_way = {path.stem for path in (store.root / "progress").glob("*.progress")}
-    working = 0
+    working, known = 0, Failures(store)
     for step in wanted:
         try:
             manifest = store.manifest(step)
         except CorruptResult:
             manifest = None
-        if manifest is None:
+        if (failure := known.behind(step)) is not None:
+            failures.append((step, failure))
+        elif manifest is None:
             working += step.trajectory in under_way
-        elif manifest.failure is not None:
-            failures.append((step, manifest.failure))
         else:
             manifests.append(manifest)
     return Provenance(wanted, tuple(manifests), tuple(failures), working)

@@ -11,7 +11,7 @@ from winnow.experiments.study import Quantity, Subnetwork
 from winnow.findings import Findings
 from winnow.report.figure import DENSE, SETTINGS, save
 from winnow.results import Spread
-from winnow.store.files import storing
+from winnow.store.files import file_name, storing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def draw(findings: Findings, folder: Path) -> list[Path]:
     """Draw a study as SVG and PNG; gives the files. Points are means over replicates, bands their least and most."""
     study = findings.study
     described = repr((study.recipe, study.name, study.level, findings.ks, len(findings.measured)))
-    name = f"{study.recipe.name}-{study.name}-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
+    name = f"{file_name(study.recipe.name)}-{study.name}-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
     paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
 
     from matplotlib import style

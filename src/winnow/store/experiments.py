@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from winnow.course import Timeline, course, timeline
+from winnow.errors import RecipeError, StoreError, WinnowError
 from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
-from winnow.recipes import from_toml, to_toml
+from winnow.recipes import read, to_toml
 from winnow.steps import plain
-from winnow.store.files import storing, write_file
+from winnow.store.files import file_name, storing, write_file
 from winnow.store.store import Store
 from winnow.timeline import Amount
 
@@ -61,16 +61,31 @@ def record(store: Store, recipe: Recipe) -> None:
     """Note that a recipe was run. One that differs in its scope alone is widened to hold both."""
     path = _path(store, recipe)
     with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
-        before = from_toml(path.read_text("utf-8"), source=path.name) if path.exists() else recipe
-        both = dataclasses.replace(
-            recipe,
-            levels=max(before.levels, recipe.levels),
-            replicates=max(before.replicates, recipe.replicates),
-            control=tuple(dict.fromkeys((*before.control, *recipe.control))),
-            rival=tuple(dict.fromkeys((*before.rival, *recipe.rival))),
-        )
+        before = _before(path) if path.exists() else recipe
+        both = widened(recipe, before)
         if both != before or not path.exists():
             write_file(path, to_toml(both).encode())
+
+
+def _before(path: Path) -> Recipe:
+    try:
+        return read(path)
+    except RecipeError as problem:
+        raise StoreError(
+            f"{problem}\nIt notes which levels, replicates and controls were run. Mend it, or move it away: then "
+            f"the same command notes it anew."
+        ) from None
+
+
+def widened(recipe: Recipe, other: Recipe) -> Recipe:
+    """A recipe with the scope of another beside its own: the more levels and replicates, and all that stands beside."""
+    return dataclasses.replace(
+        recipe,
+        levels=max(other.levels, recipe.levels),
+        replicates=max(other.replicates, recipe.replicates),
+        control=tuple(dict.fromkeys((*other.control, *recipe.control))),
+        rival=tuple(dict.fromkeys((*other.rival, *recipe.rival))),
+    )
 
 
 def recipe_files(store: Store) -> list[Path]:
@@ -78,12 +93,18 @@ def recipe_files(store: Store) -> list[Path]:
     return sorted((store.root / "experiments").glob("*.toml"))
 
 
-def recorded(store: Store) -> Iterator[Recipe]:
-    """The recipes that were run in a store, in the order of their names."""
+def recorded(store: Store) -> tuple[list[tuple[str, Recipe]], list[str]]:
+    """The recipes that were run in a store, with their identities, by name; and what cannot be followed."""
+    found: list[tuple[str, Recipe]] = []
+    problems: list[str] = []
     for path in recipe_files(store):
-        yield from_toml(path.read_text("utf-8"), source=path.name)
+        try:
+            recipe = read(path)
+            found.append((identity(recipe), recipe))
+        except WinnowError as problem:
+            problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
+    return found, problems
 
 
 def _path(store: Store, recipe: Recipe) -> Path:
-    name = re.sub(r"[^\w.-]+", "-", recipe.name)
-    return store.root / "experiments" / f"{name}-{identity(recipe)}.toml"
+    return store.root / "experiments" / f"{file_name(recipe.name)}-{identity(recipe)}.toml"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Generator, Mapping
@@ -19,11 +20,22 @@ def checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def file_name(name: str) -> str:
+    """A recipe's name as the beginning of a file's: letters, digits, dots and dashes, so that it leads to no folder.
+
+    >>> file_name("mine, again"), file_name("../../evil")
+    ('mine-again', '-..-evil')
+    """
+    return re.sub(r"[^\w.-]+", "-", name).lstrip(".")
+
+
 def write_file(path: Path, content: bytes, *, option: str = "--store DIR") -> None:
     """Put a file in place, or replace it, in one move: readers see the old one or the new one.
 
     `option` is what a user gives to have it elsewhere, for the error.
     """
+    if path.is_dir():
+        raise StoreError(f"writing to {path} failed: it is a folder. Name a file in it.")
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with storing(path, option=option):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +92,7 @@ def storing(path: Path, *, option: str = "--store DIR") -> Generator[None]:
         elif error.errno in (errno.ENOTDIR, errno.EEXIST):
             remedy = "Something that is not a folder is in the way. Move it"
         else:
-            raise StoreError(f"writing to {path} failed: {error}") from error
+            raise StoreError(f"writing to {path} failed: {error.strerror or error}") from error
         raise StoreError(
             f"writing to {path} failed: {error.strerror}.\n"
             f"{remedy}, or choose another place with {option}. What was stored before is safe."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +15,7 @@ from winnow.experiments import Study, instability, stability
 from winnow.recipe import Recipe
 from winnow.recipes.toml import from_table, table_to_toml, to_table
 from winnow.store.experiments import identity
-from winnow.store.files import storing, write_file
+from winnow.store.files import file_name, storing, write_file
 from winnow.store.store import Store
 from winnow.timeline import Amount
 
@@ -41,8 +40,7 @@ def record_study(store: Store, study: Study) -> None:
     """Note that a study was asked for. One that differs in rewind points and replicates alone is widened."""
     if not study.settings:
         return
-    name = re.sub(r"[^\w.-]+", "-", study.recipe.name)
-    path = store.root / "studies" / f"{name}-{study_identity(study)}.toml"
+    path = store.root / "studies" / f"{file_name(study.recipe.name)}-{study_identity(study)}.toml"
     with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
         before = read_study(path) if path.exists() else study
         ks = sorted({*_ks(before), *_ks(study)})

@@ -1,7 +1,7 @@
 """Training: one loop, the engines that compute its gradients, the optimizers, the schedule and the metrics."""
 
 from winnow.training.batches import Batches, Stream
-from winnow.training.choice import Choice, EngineName, choose
+from winnow.training.choice import Choice, EngineName, check, choose
 from winnow.training.compiled import Compiled, Graphed
 from winnow.training.decay import exempt
 from winnow.training.engines import Engine, Plain, Stacked
@@ -38,6 +38,7 @@ __all__ = [
     "Task",
     "Trial",
     "begun",
+    "check",
     "choose",
     "draws",
     "evaluated",

@@ -60,6 +60,18 @@ class Choice:
         return (Plain if is_alone else Stacked)(network, precision, task, randomness)
 
 
+def check(device: torch.device, *, deterministic: bool, engine: EngineName, width: int | None) -> None:
+    """Raise RecipeError for what cannot be asked for together, whatever the network."""
+    if width is not None and width < 1:
+        raise RecipeError(f"lanes is {width}; give at least 1, or leave it out for what suits the network.")
+    if deterministic and engine not in ("auto", "plain"):
+        raise RecipeError(
+            f"deterministic runs train lanes singly, not with the engine '{engine}'. Leave one of the two out."
+        )
+    if engine == "graphed" and device.type != "cuda":
+        raise RecipeError(f"the engine 'graphed' records CUDA graphs, and this run is on '{device}'. Use 'auto'.")
+
+
 def choose(
     network: nn.Module,
     device: torch.device,
@@ -83,21 +95,16 @@ def choose(
     `rewires`, whether masks change, which needs the gradients of weights that are not there.
     Raises RecipeError for an engine that cannot train the network.
     """
-    if width is not None and width < 1:
-        raise RecipeError(f"lanes is {width}; give at least 1, or leave it out for what suits the network.")
-    if deterministic and engine not in ("auto", "plain"):
-        raise RecipeError(
-            f"deterministic runs train lanes singly, not with the engine '{engine}'. Leave one of the two out."
-        )
-    if precision is not None and device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
-        _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
-    if deterministic:
-        return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
     if draws and engine in ("compiled", "graphed"):
         raise RecipeError(
             f"the engine '{engine}' records the network once, and this one draws random numbers (dropout) at every "
             f"iteration, from a stream for each lane.\nUse 'auto', 'plain' or 'stacked'."
         )
+    check(device, deterministic=deterministic, engine=engine, width=width)
+    if precision is not None and device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
+        _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
+    if deterministic:
+        return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
     obstacle = _obstacle_to_perceptron(network, precision, clips, task, rewires)
     if engine == "perceptron" and obstacle:
         raise RecipeError(f"the engine 'perceptron' cannot train this network: {obstacle}. Use 'auto'.")
@@ -105,8 +112,6 @@ def choose(
         return Choice("plain", 1, "convolutions train faster lane by lane than grouped")
     if engine in ("plain", "compiled"):
         return Choice(engine, 1, "asked for")
-    if engine == "graphed" and device.type != "cuda":
-        raise RecipeError(f"the engine 'graphed' records CUDA graphs, and this run is on '{device}'. Use 'auto'.")
     weights = sum(parameter.numel() for parameter in network.parameters())
     lane_bytes = 20 * weights  # value, gradient, mask, two buffers: float32
     fitting = width or max(1, min(_MOST_LANES, lanes_bytes(device) // lane_bytes))
