@@ -87,7 +87,9 @@ def _collected(options: Options, store: Store) -> list[Results]:
         try:
             recipe = read(path)
             if options.recipe in (None, recipe.name):
-                found.append(collect(imp(recipe), store, identity=identity(recipe)))
+                results = collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True)
+                found.append(results)
+                problems += [f"experiment {path.stem} is shown without {each}" for each in results.damaged]
         except RecipeError as problem:
             problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
     for problem in problems:
