@@ -14,7 +14,7 @@ import tyro
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
 from winnow.cli.console import output, show
-from winnow.errors import RecipeError, StoreError
+from winnow.errors import DataError, RecipeError, StoreError
 
 if TYPE_CHECKING:
     from winnow.results import Results
@@ -88,7 +88,7 @@ def _collected(options: Options, store: Store) -> list[Results]:
             recipe = read(path)
             if options.recipe in (None, recipe.name):
                 found.append(collect(imp(recipe), store, identity=identity(recipe)))
-        except RecipeError as problem:
+        except (RecipeError, DataError) as problem:
             problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
     for problem in problems:
         say(problem)
