@@ -64,8 +64,22 @@ def test_an_experiment_that_cannot_be_followed_is_told_and_left_out(
     store = tmp_path / "copy"
     shutil.copytree(finished, store)
     (store / "experiments" / "a-broken.toml").write_text('name = "broken"\nlevles = 3\n')
+    (whole,) = (store / "experiments").glob("digits-*.toml")
+    gone = whole.read_text("utf-8").replace('name = "digits"\nvalidation', 'name = "npz:/gone.npz"\nvalidation')
+    (store / "experiments" / "b-gone.toml").write_text(gone)
     said = winnow("results", "--store", store)
     assert said.code == 0 and "digits" in said.out
+    assert "experiment b-gone cannot be followed, and is left out: " in said.err and "/gone.npz" in said.err
     assert "experiment a-broken cannot be followed, and is left out: a-broken.toml, field levles" in said.err
     said = winnow("results", "--store", store, "--recipe", "other")
     assert said.code == 1 and "holds no experiment of recipe 'other' that can be read" in said.err
+
+
+def test_a_damaged_result_is_told_and_the_others_are_shown(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    store = tmp_path / "copy"
+    shutil.copytree(finished, store)
+    damaged = next(store.glob("results/*/*/metrics.csv"))
+    damaged.write_text("iteration\n")
+    said = winnow("results", "--store", store)
+    assert said.code == 0 and "ticket" in said.out
+    assert "is shown without " in said.err and "is damaged: metrics.csv" in said.err

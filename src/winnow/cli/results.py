@@ -14,7 +14,7 @@ import tyro
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
 from winnow.cli.console import output, show
-from winnow.errors import RecipeError, StoreError
+from winnow.errors import DataError, RecipeError, StoreError
 
 if TYPE_CHECKING:
     from winnow.results import Results
@@ -90,7 +90,7 @@ def _collected(options: Options, store: Store) -> list[Results]:
                 results = collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True)
                 found.append(results)
                 problems += [f"experiment {path.stem} is shown without {each}" for each in results.damaged]
-        except RecipeError as problem:
+        except (RecipeError, DataError) as problem:
             problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
     for problem in problems:
         say(problem)
