@@ -96,7 +96,7 @@ def test_one_replicate_has_no_deviation_so_points_serve_and_it_is_said() -> None
 
 @pytest.mark.parametrize(
     "tolerance, words",
-    [("std", "2.00 points: one standard deviation of 3 dense replicates"), (0.2, "0.20 points"), (1, "1.00 points")],
+    [("std", "2.00 points, one standard deviation of 3 dense replicates"), (0.2, "0.20 points"), (1, "1.00 points")],
 )
 def test_the_tolerance_is_told_in_words(tolerance: object, words: str) -> None:
     assert results_of({DENSE: [0.88, 0.90, 0.92]}, tolerance=tolerance).tolerance_in_words == words

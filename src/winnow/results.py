@@ -175,7 +175,7 @@ class Results:
         if stated != "std":
             return points
         if self.dense and len(self.dense.values) > 1:
-            return f"{points}: one standard deviation of {len(self.dense.values)} dense replicates"
+            return f"{points}, one standard deviation of {len(self.dense.values)} dense replicates"
         return f"{points}, since one replicate has no standard deviation"
 
     @property

@@ -26,7 +26,7 @@ def test_a_page_and_files_are_written_of_what_is_stored(finished: Path, winnow: 
     page, files = tmp_path / "page.html", tmp_path / "files"
     said = winnow("report", "--store", finished, "--out", page, "--files", files)
     assert said.code == 0, said.err
-    assert said.out.startswith(f"page: {page} (") and "1 experiments)" in said.out
+    assert said.out.startswith(f"page: {page} (") and "1 experiment)" in said.out
     text = page.read_text("utf-8")
     assert "winnow run digits --levels 2 --replicates 2" in text
     assert "Shortened." in text and "Few replicates." in text and "The test set chose." in text

@@ -60,7 +60,8 @@ def main(words: Sequence[str]) -> int:
             break
         time.sleep(options.live)
     size = options.out.stat().st_size
-    print(f"page: {options.out} ({size / 1000:,.0f} kB, {len(parts)} experiments)")  # noqa: T201
+    what = f"{len(parts)} experiment{'s' if len(parts) > 1 else ''}"
+    print(f"page: {options.out} ({size / 1000:,.0f} kB, {what})")  # noqa: T201
     if options.files is not None:
         from winnow.report.parts import held
         from winnow.report.side_by_side import comparison

@@ -172,8 +172,8 @@ def _matching(results: Results) -> str:
     matching = results.experiment.recipe.matching
     where = "at the end of training" if matching.at == "end" else "at early stopping"
     return (
-        f"A ticket matches if its mean {matching.on} accuracy {where} is at most {results.tolerance_in_words} below "
-        f"that of the dense network."
+        f"A ticket matches if its mean {matching.on} accuracy {where} is no further below that of the dense "
+        f"network than {results.tolerance_in_words}."
     )
 
 
