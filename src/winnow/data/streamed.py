@@ -154,7 +154,7 @@ def _write(image: Tensor, place: NDArray[np.uint8]) -> None:
 
 
 def _write_mirrored(image: Tensor, place: NDArray[np.uint8]) -> None:
-    """The same with left and right swapped: by PyTorch, which numpy takes five times as long as, a few rows at once."""
+    """The same with left and right swapped, by PyTorch, since numpy is five times as slow; a few rows at a time."""
     rows = max(1, _ALONE // image[0].numel())
     for start in range(0, len(image), rows):
         place[start : start + rows] = image[start : start + rows].flip(1).numpy()
