@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,8 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def put(store: Store, content: Content = Content.FULL) -> None:
-    store.put_state(TRAIN, STATE, content, curve=CURVE, making=Making(1.5, {"lanes": 3}))
+def put(store: Store, content: Content = Content.FULL, state: State = STATE) -> None:
+    store.put_state(TRAIN, state, content, curve=CURVE, making=Making(1.5, {"lanes": 3}))
 
 
 def folder(store: Store, step: Step) -> Path:
@@ -227,20 +228,21 @@ def test_a_damaged_state_is_not_given_a_new_checksum_when_it_is_reduced(store: S
         store.reduce(TRAIN.key, Content.WEIGHTS)
 
 
+@pytest.mark.parametrize("iteration", [1, STATE.iteration], ids=["by another", "by its like"])
 def test_a_result_that_another_process_replaces_meanwhile_is_read_again(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, iteration: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(store)
     works, is_first = module.checksum, iter([True])
 
     def replaced_in_between(content: bytes) -> str:
         if next(is_first, False):
-            store.put_state(TRAIN, replace(STATE, iteration=1), Content.WEIGHTS, curve=CURVE, making=Making())
+            put(store, state=replace(STATE, iteration=iteration))
             return "of the file that was read"
         return works(content)
 
     monkeypatch.setattr(module, "checksum", replaced_in_between)
-    assert store.state(TRAIN).iteration == 1
+    assert store.state(TRAIN).iteration == iteration
     assert not (store.root / "corrupt").exists()
 
 
@@ -395,16 +397,20 @@ for number in range(20):
 
 def test_processes_that_write_and_read_one_result_never_see_half_of_it(tmp_path: Path) -> None:
     root = tmp_path / "store"
-    writers = [subprocess.Popen([sys.executable, "-c", WRITE, root], stderr=subprocess.PIPE) for _ in range(2)]
     reads = 0
-    while any(writer.poll() is None for writer in writers):
-        store = Store(root)
-        try:
-            state = store.state(TRAIN)
-        except MissingResult:
-            continue
-        assert bool((state.parameters["w"] == state.iteration).all())
-        reads += 1
-    assert [writer.communicate()[1] for writer in writers] == [b"", b""]
+    with ExitStack() as ending:
+        writers = [
+            ending.enter_context(subprocess.Popen([sys.executable, "-c", WRITE, root], stderr=subprocess.PIPE))
+            for _ in range(2)
+        ]
+        while any(writer.poll() is None for writer in writers):
+            store = Store(root)
+            try:
+                state = store.state(TRAIN)
+            except MissingResult:
+                continue
+            assert bool((state.parameters["w"] == state.iteration).all())
+            reads += 1
+        assert [writer.communicate()[1] for writer in writers] == [b"", b""]
     assert not (root / "corrupt").exists()
     assert reads > 0

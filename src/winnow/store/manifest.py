@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -59,6 +60,9 @@ class Manifest:
     """When, how long it took, and by what: versions and hardware."""
 
     failure: Failure | None = None
+
+    writing: str = ""
+    """Another in each writing, so that a reader tells a result that was replaced from one that is damaged."""
 
     @property
     def kept(self) -> Content:
@@ -125,7 +129,13 @@ def manifest_of(
             **_provenance(),
         },
         failure=failure,
+        writing=new_writing(),
     )
+
+
+def new_writing() -> str:
+    """What no other writing of a manifest is called."""
+    return secrets.token_hex(8)
 
 
 @cache

@@ -34,7 +34,7 @@ from winnow.pruning.mask import Mask
 from winnow.steps import Content, Step, Train
 from winnow.store import codec
 from winnow.store.files import checksum, storing, write_file, write_folder
-from winnow.store.manifest import NAME, Failure, File, Making, Manifest, manifest_of
+from winnow.store.manifest import NAME, Failure, File, Making, Manifest, manifest_of, new_writing
 from winnow.training.metrics import Curve
 from winnow.training.state import State
 
@@ -242,7 +242,7 @@ class Store:
             if content > Content.METRICS:
                 files[STATE] = codec.encode(codec.decode(state), content)
         listed = {name: File(bytes=len(data), sha256=checksum(data)) for name, data in files.items()}
-        changed = dataclasses.replace(manifest, content=content.name.lower(), files=listed)
+        changed = dataclasses.replace(manifest, content=content.name.lower(), files=listed, writing=new_writing())
         write_folder(self.folder(key), {**files, NAME: changed.to_bytes()}, temporary=self.root / "temporary")
         return manifest.size - changed.size
 
