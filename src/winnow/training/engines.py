@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.utils._pytree import tree_map_only
 
+from winnow.training.heap import keep_freed_memory
 from winnow.training.laned import LanedLinear
 from winnow.training.randomness import LaneRandomness
 from winnow.training.state import State
@@ -65,6 +66,8 @@ class Whole:
 
     def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
         """See Engine."""
+        if state.device.type == "cpu":
+            keep_freed_memory()
         return state, masks
 
     def leave(self, state: State) -> State:
