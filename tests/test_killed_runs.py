@@ -64,9 +64,12 @@ def finished(process: subprocess.Popen[str]) -> str:
 
 
 def results(store: Path) -> dict[str, dict[str, Any]]:
-    """What every manifest says, but for when and by what the result was made."""
+    """What every manifest says, but for when and by what the result was made and written."""
     manifests = [json.loads(path.read_text()) for path in store.glob("results/*/*/manifest.json")]
-    return {manifest["key"]: {name: manifest[name] for name in manifest if name != "made"} for manifest in manifests}
+    return {
+        manifest["key"]: {name: manifest[name] for name in manifest if name not in ("made", "writing")}
+        for manifest in manifests
+    }
 
 
 def written(store: Path) -> set[tuple[str, int]]:
