@@ -32,6 +32,16 @@ def test_a_plan_needs_no_data_set_but_its_shape(
     assert not (tmp_path / "empty").exists()
 
 
+def test_a_network_that_cannot_be_trained_is_told_by_a_plan_as_by_a_run(winnow: Winnow, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text("from torch import nn\ndef wrong():\n    return nn.Sequential(nn.Flatten(), nn.Linear(63, 10))\n")
+    own = ["digits", *TINY, "--model.name", f"{file}:wrong", "--model.init", "own", "--store", tmp_path / "store"]
+    planned, run = winnow("plan", *own), winnow("run", *own)
+    assert planned.code == run.code == 1
+    assert "winnow: the network does not train on inputs of shape (1, 8, 8)" in planned.err
+    assert planned.err in run.err
+
+
 def test_what_is_stored_is_not_planned_and_gives_the_pace(winnow: Winnow, finished: Path) -> None:
     assert "Everything is stored: nothing to train." in winnow("plan", "digits", *TINY, "--store", finished).out
     said = winnow("plan", "digits", *TINY, "--levels", "3", "--store", finished)

@@ -297,6 +297,22 @@ def test_a_draw_that_cannot_be_told_apart_by_lane_is_refused(engine):
         made.gradients(state, torch.ones(1, 4, 5), torch.zeros(1, 4).long())
 
 
+@pytest.mark.parametrize("refusing_zeros", [torch.linalg.inv, lambda width: torch.distributions.Normal(width, width)])
+def test_a_network_that_cannot_be_tried_with_zeros_is_taken_to_draw(refusing_zeros):
+    class Refusing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.eye(5))
+
+        def forward(self, images):
+            refusing_zeros(self.weight)
+            return images @ self.weight
+
+    network = Refusing().eval()
+    assert draws(network, torch.ones(4, 5))
+    assert not network.training and torch.equal(network.weight, torch.eye(5))
+
+
 @pytest.mark.parametrize("engine", ["compiled", "graphed"])
 def test_engines_that_record_the_network_refuse_one_with_dropout(engine):
     with pytest.raises(RecipeError, match=f"the engine '{engine}' records the network once, and this one draws"):

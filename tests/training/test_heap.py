@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import subprocess
 import sys
 
 import pytest
+
+from winnow.training.heap import keep_freed_memory
 
 FAULTS = """
 import resource, torch
@@ -38,3 +41,9 @@ def test_freed_memory_is_used_again_unless_the_user_has_set_the_allocator() -> N
     is_left, many = faults(MALLOC_TRIM_THRESHOLD_="131072", MALLOC_MMAP_THRESHOLD_="131072")
     assert is_kept and not is_left
     assert 10 * few < many
+
+
+def test_other_c_libraries_are_left_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "libc_ver", lambda: ("", ""))  # as on macOS
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("it was loaded"))
+    assert not keep_freed_memory.__wrapped__()

@@ -10,8 +10,8 @@ import torch
 
 from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
+from winnow.execution.choosing import chosen
 from winnow.execution.environment import Interruption, deterministic_mode
-from winnow.execution.examples import task_of, trial_batch
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.masking import drawn_mask, pruned
 from winnow.execution.measuring import along_the_line, distances
@@ -20,7 +20,7 @@ from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.store import Failure, Making, Store
-from winnow.training import Choice, EngineName, Trial, choose, draws
+from winnow.training import Choice, EngineName
 
 _PARTS = {
     "init": "store",
@@ -188,26 +188,9 @@ class Executor:
     def _choice(self, step: Train) -> Choice:
         """The engine for a training, told once."""
         if _kind(step) not in self._choices:
-            network, task, (inputs, targets) = step.course.network, task_of(step.course), trial_batch(step.course)
-            module = network.build()
-            trial = Trial(module, network.initial_values(0, 0), task, inputs, targets)
-            if network.source is not None:
-                trial.check()
-            chosen = choose(
-                module,
-                self.device,
-                precision=step.course.precision,
-                deterministic=step.deterministic,
-                clips=step.course.updates.clip is not None,
-                draws=draws(module, inputs),
-                task=task,
-                trial=trial,
-                rewires=step.dynamic is not None,
-                engine=self.engine,
-                width=self.width,
-            )
-            self._choices[_kind(step)] = chosen
-            self.reporter.noted(f"engine {chosen.name}: {chosen.reason}")
+            choice = chosen(step, self.device, engine=self.engine, width=self.width)
+            self._choices[_kind(step)] = choice
+            self.reporter.noted(f"engine {choice.name}: {choice.reason}")
         return self._choices[_kind(step)]
 
     def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:

@@ -12,6 +12,7 @@ import torch
 
 from winnow.course import Noise
 from winnow.data import is_images
+from winnow.execution.choosing import chosen
 from winnow.execution.examples import known_of, synthetic, task_of, trial_batch
 from winnow.models import trained
 from winnow.models.drawing import ready
@@ -23,7 +24,6 @@ from winnow.training import (
     Batches,
     LaneRandomness,
     State,
-    choose,
     draws,
     evaluated,
     exempt,
@@ -78,18 +78,8 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     """Seconds for an iteration of one training: dense, which is the slowest that a level can be."""
     course = step.course
     network = course.network.build()
+    choice = chosen(step, device, engine=name)
     has_draws = draws(network, trial_batch(course)[0])
-    choice = choose(
-        network,
-        device,
-        draws=has_draws,
-        task=task_of(course),
-        precision=course.precision,
-        deterministic=step.deterministic,
-        engine=name,
-        clips=course.updates.clip is not None,
-        rewires=step.dynamic is not None,
-    )
     lanes = max(1, min(lanes, choice.width))
     noises = [Noise(seed=0, replicate=lane) for lane in range(lanes)]
     randomness = LaneRandomness(noises, device) if has_draws else None
