@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from winnow.course import course, timeline
 from winnow.errors import RecipeError, UnknownName
+from winnow.from_recipe import course, timeline
 from winnow.recipe import Data, Optimizer, Pruning, Rates, Recipe, Schedule, Train
 from winnow.recipes import read
 from winnow.steps import plain

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from winnow.course import Course, Examples, Network, Noise, Objective, Updates, course
+from winnow.course import Course, Examples, Network, Noise, Objective, Updates
 from winnow.dynamic import Dynamic
 from winnow.errors import WinnowError
 from winnow.experiments import imp
+from winnow.from_recipe import course
 from winnow.recipe import Rates, Recipe
 from winnow.recipes import read
 from winnow.steps import Content, Init, Prune, Step, Train

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from torch import nn
 
-from winnow.course import network
 from winnow.data import described
+from winnow.from_recipe import network
 from winnow.pruning.layers import Layer, prunable_layers
 from winnow.pruning.prune import kept_weights
 from winnow.recipes import read

@@ -5,8 +5,8 @@ from dataclasses import replace
 import torch
 
 from winnow import data
-from winnow.course import course
 from winnow.execution.examples import splits
+from winnow.from_recipe import course
 from winnow.recipes import read
 
 EXAMPLES = course(read("digits")).examples

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from tests.execution.conftest import RECIPE
-from winnow.course import course
 from winnow.data import Resident
 from winnow.execution.executor import Executor
 from winnow.execution.measuring import along_the_line
 from winnow.execution.studies import run_study
 from winnow.experiments import stability
 from winnow.findings import barrier
+from winnow.from_recipe import course
 from winnow.models import register
 from winnow.store import Store
 from winnow.timeline import Amount

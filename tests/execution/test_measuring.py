@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from tests.execution.conftest import RECIPE
-from winnow.course import course
 from winnow.execution.examples import splits
 from winnow.execution.measuring import along_the_line, distances
 from winnow.execution.training import initial_state
 from winnow.experiments import imp
+from winnow.from_recipe import course
 from winnow.models import build
 from winnow.pruning import Mask
 from winnow.store import Store

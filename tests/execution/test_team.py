@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from winnow.course import Course, Noise, course
+from winnow.course import Course, Noise
 from winnow.errors import RecipeError, WinnowError
 from winnow.execution.examples import splits
 from winnow.execution.part import Part, part
 from winnow.execution.team import Team
+from winnow.from_recipe import course
 from winnow.models import build, initialize
 from winnow.recipe import Recipe
 from winnow.recipes import read

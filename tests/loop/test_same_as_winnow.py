@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import winnow
-from winnow.course import Noise, Updates, course
+from winnow.course import Noise, Updates
 from winnow.data import Resident
+from winnow.from_recipe import course
 from winnow.pruning import Mask
 from winnow.recipes import read
 from winnow.training import Batches, Plain, State, optimizer, train_

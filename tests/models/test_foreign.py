@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from winnow.course import Network, network
+from winnow.course import Network
 from winnow.data import described
 from winnow.errors import MissingExtra, RecipeError, UnknownName
+from winnow.from_recipe import network
 from winnow.models import build, draw_own, foreign, tied, trained
 from winnow.models.drawing import seeded, unsaved_buffers
 from winnow.recipes import read

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from winnow.course import course, timeline
 from winnow.experiments import imp
+from winnow.from_recipe import course, timeline
 from winnow.models import build
 from winnow.pruning import Context, Mask, prunable_layers, prune
 from winnow.pruning.prune import kept_weights

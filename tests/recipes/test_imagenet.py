@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from winnow.course import course, timeline
 from winnow.data.images import ImageFacts
 from winnow.data.tree import tree
 from winnow.experiments import imp
 from winnow.experiments.study import nearest_level
+from winnow.from_recipe import course, timeline
 from winnow.models import build
 from winnow.pruning import prunable_layers
 from winnow.recipe import Optimizer, Recipe

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.course import course, timeline
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments import imp
+from winnow.from_recipe import course, timeline
 from winnow.recipe import Data, Matching, Model, Optimizer, Pruning, Rates, Recipe, Schedule, Train
 from winnow.recipes import from_toml, names, read, to_toml
 from winnow.timeline import Amount

@@ -6,8 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from winnow.course import Objective, course
+from winnow.course import Objective
 from winnow.errors import RecipeError, UnknownName
+from winnow.from_recipe import course
 from winnow.recipes import read
 from winnow.steps import plain
 from winnow.training import Classification

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from winnow.course import Updates, course, timeline
+from winnow.course import Updates
+from winnow.from_recipe import course, timeline
 from winnow.recipes import read
 from winnow.training import learning_rate
 

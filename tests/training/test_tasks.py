@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from winnow.course import course
 from winnow.errors import RecipeError
+from winnow.from_recipe import course
 from winnow.recipes import read
 from winnow.training import Classification
 from winnow.training.objective import task

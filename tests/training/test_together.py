@@ -12,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from winnow.course import Noise, course
+from winnow.course import Noise
 from winnow.data import WHOLE, Shard
+from winnow.from_recipe import course
 from winnow.recipes import read
 from winnow.training import LaneRandomness, Plain, Stacked, State
 from winnow.training.engines import Engine

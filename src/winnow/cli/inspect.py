@@ -38,8 +38,8 @@ def main(words: Sequence[str]) -> int:
     name, rest = ("digits", words) if not words or words[0].startswith("-") else (words[0], words[1:])
     recipe = _recipe(name)
     recipe = parse(Options, rest, command=f"inspect {name}", default=Options(recipe=recipe)).recipe
-    from winnow.course import network
     from winnow.data import described
+    from winnow.from_recipe import network
     from winnow.models.drawing import tied
     from winnow.pruning.layers import parameters, prunable_layers
 

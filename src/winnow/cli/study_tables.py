@@ -7,10 +7,10 @@ import math
 from rich.console import Group
 from rich.table import Table
 
-from winnow.course import timeline
 from winnow.execution.onset import Onset, shown
 from winnow.experiments.search import Judgement
 from winnow.findings import Finding, Findings
+from winnow.from_recipe import timeline
 from winnow.results import Spread
 
 

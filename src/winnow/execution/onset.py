@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from winnow.course import timeline
 from winnow.errors import RecipeError, StepFailure
 from winnow.execution.estimate import remaining
 from winnow.execution.executor import Executor
@@ -15,6 +14,7 @@ from winnow.experiments import Study, instability, stability
 from winnow.experiments.experiment import Keep
 from winnow.experiments.search import Judgement, bisect, candidates
 from winnow.findings import Findings
+from winnow.from_recipe import timeline
 from winnow.recipe import Recipe
 from winnow.timeline import Amount
 

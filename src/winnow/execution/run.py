@@ -10,7 +10,6 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from winnow.course import timeline
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
 from winnow.execution.follow import follow
@@ -23,6 +22,7 @@ from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
 from winnow.experiments.retraining import switches
 from winnow.experiments.words import start
+from winnow.from_recipe import timeline
 from winnow.handed import handed_data, handed_network
 from winnow.models import tied
 from winnow.pruning import Mask

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from winnow.course import course, timeline
 from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
 from winnow.experiments.rivals import rivals
+from winnow.from_recipe import course, timeline
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.scores import named_score

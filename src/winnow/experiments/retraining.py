@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from winnow.course import Timeline
 from winnow.errors import RecipeError
+from winnow.from_recipe import Timeline
 from winnow.recipe import Recipe, Retrain
 from winnow.steps import Init, Prune, Train
 

@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from torch import nn
 
-from winnow.course import timeline
 from winnow.dynamic import METHODS, Dynamic, Method
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments.experiment import Row
+from winnow.from_recipe import timeline
 from winnow.pattern import UNIT
 from winnow.pruning import prunable_layers
 from winnow.pruning.distribution import kept_in_all, told

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from winnow.course import course, timeline
 from winnow.errors import RecipeError
 from winnow.experiments.experiment import TICKET, Experiment, Keep, behind
 from winnow.experiments.imp import imp
+from winnow.from_recipe import course, timeline
 from winnow.pruning import prunable_layers
 from winnow.pruning.granularity import kept_at
 from winnow.recipe import Recipe, Retrain

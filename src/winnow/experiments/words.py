@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from winnow.course import timeline
 from winnow.experiments.retraining import WAYS, switches, way
+from winnow.from_recipe import timeline
 from winnow.recipe import Pruning, Recipe, Retrain
 
 

@@ -9,8 +9,8 @@ from functools import cache
 from inspect import signature
 from typing import Any, cast
 
-from winnow.course import timeline
 from winnow.experiments import Study
+from winnow.from_recipe import timeline
 from winnow.recipe import Recipe
 from winnow.recipes import names, read
 from winnow.recipes.toml import to_table

@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from winnow.course import timeline
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings
+from winnow.from_recipe import timeline
 from winnow.intervals import interval
 from winnow.report.against_density import display_name, grouped
 from winnow.report.against_k import STABLE

@@ -8,8 +8,8 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from winnow.course import Timeline, course, timeline
 from winnow.errors import RecipeError, StoreError, WinnowError
+from winnow.from_recipe import Timeline, course, timeline
 from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
 from winnow.recipes import read, to_toml
 from winnow.steps import plain

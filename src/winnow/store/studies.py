@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from winnow.course import timeline
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments import Study, instability, stability
+from winnow.from_recipe import timeline
 from winnow.recipe import Recipe
 from winnow.recipes.toml import from_table, table_to_toml, to_table
 from winnow.store.experiments import identity

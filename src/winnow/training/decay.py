@@ -21,7 +21,7 @@ def exempt(updates: Updates, network: nn.Module, names: Iterable[str]) -> frozen
     scales and biases, of every normalization: of PyTorch's own, and of modules whose class has "norm" in its name.
     Anything else is a pattern of names. Raises RecipeError for one that matches nothing, or where all match.
 
-    >>> from winnow.course import course
+    >>> from winnow.from_recipe import course
     >>> from winnow.models import build
     >>> from winnow.recipes import read
     >>> changes = {"optimizer.weight_decay": 1e-4, "optimizer.no_decay": ["bias"]}

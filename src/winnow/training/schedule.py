@@ -17,7 +17,7 @@ def learning_rate(updates: Updates, iteration: int) -> float:
     A training that goes on beyond T keeps the rate of T - 1.
 
     >>> from winnow.recipes import read
-    >>> from winnow.course import course
+    >>> from winnow.from_recipe import course
     >>> linear = {"optimizer.learning_rate": 0.03, "schedule.decay": "linear", "schedule.final": 0.005}
     >>> updates = course(read("digits").edited(linear | {"train.length": "100it"})).updates
     >>> [round(learning_rate(updates, iteration), 5) for iteration in (0, 50, 99)]
