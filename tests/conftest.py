@@ -18,6 +18,7 @@ install_import_hook(
     [
         "winnow.course",
         "winnow.experiments",
+        "winnow.from_recipe",
         "winnow.pruning",
         "winnow.recipes",
         "winnow.seeds",
