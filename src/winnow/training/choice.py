@@ -15,6 +15,7 @@ from winnow.training.accumulation import Accumulated
 from winnow.training.compiled import Compiled, Graphed
 from winnow.training.engines import CONVOLUTIONS, Engine, Plain, Precision, Stacked
 from winnow.training.perceptron import Perceptron, linear_layers
+from winnow.training.processor import obstacle_to_bfloat16
 from winnow.training.randomness import LaneRandomness
 from winnow.training.tasks import Classification, Task
 from winnow.training.trial import Trial
@@ -101,8 +102,8 @@ def choose(
             f"iteration, from a stream for each lane.\nUse 'auto', 'plain' or 'stacked'."
         )
     check(device, deterministic=deterministic, engine=engine, width=width)
-    if precision is not None and device.type == "cpu" and "AVX512" not in torch.backends.cpu.get_cpu_capability():
-        _log.warning("this processor has no instructions for %s: training will be many times slower", precision)
+    if precision is not None and device.type == "cpu" and (slow := obstacle_to_bfloat16()):
+        _log.warning("%s", slow)
     if deterministic:
         return Choice("plain", 1, "deterministic: a lane's rounding must not depend on its companions")
     obstacle = _obstacle_to_perceptron(network, precision, clips, task, rewires)

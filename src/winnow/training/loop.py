@@ -15,6 +15,7 @@ from winnow.training.engines import Engine
 from winnow.training.optimizers import Optimizer
 from winnow.training.rewiring import Rewiring
 from winnow.training.state import State
+from winnow.training.subnormal import EVERY, sweep_
 
 
 class Observer(Protocol):
@@ -48,6 +49,7 @@ def train_(
     slots = {slot: list(tensors.values()) for slot, tensors in state.slots.items()}
     pruned = [position for position, name in enumerate(state.parameters) if name in masks]
     kept = [masks[name] for name in state.parameters if name in masks]
+    is_on_cpu = state.device.type == "cpu"
 
     for iteration in range(state.iteration, stop):
         images, labels = batches.at(iteration)  # (lanes, batch, channels, height, width), (lanes, batch)
@@ -60,5 +62,7 @@ def train_(
             gradients = clipped(gradients, clip)
         optimizer.update_(parameters, gradients, slots, rate(iteration), state.age)
         state.iteration, state.age = iteration + 1, state.age + 1
+        if state.age % EVERY == 0 and is_on_cpu:
+            sweep_(buffer for tensors in slots.values() for buffer in tensors)
         for observer in observers:
             observer(state, losses)

@@ -1,9 +1,9 @@
 """Matrix products by the faster of the libraries that PyTorch brings along.
 
-On a CPU `torch.mm` goes to MKL, which leaves half of some processors unused: benchmarks/products.py sees oneDNN
-multiply float32 matrices twice as fast on an AMD processor with AVX-512. PyTorch reaches oneDNN through the operator
-behind its own fused linear layers, which computes the same product. One that is small, of another type, or elsewhere
-stays with `torch.mm`.
+On a CPU `torch.mm` goes to MKL, which is Intel's and leaves half of an AMD processor with AVX-512 unused: there oneDNN
+multiplies float32 matrices twice as fast, and on Intel's own processors no faster (benchmarks/products.py). PyTorch
+reaches oneDNN through the operator behind its own fused linear layers, which computes the same product. One that is
+small, of another type, or elsewhere stays with `torch.mm`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from winnow.training.processor import processor
+
 _LARGE = 1_500_000
-"""Multiplications from which on one call for each lane is faster than one call for all."""
+"""Multiplications from which on one call for all lanes is not the fastest."""
 
 _linear = cast(
     Callable[..., Tensor] | None,
-    getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() else None,
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() and processor().is_amd else None,
 )
 
 
@@ -42,15 +44,28 @@ def products(left: Tensor, right: Tensor) -> Tensor:
 
 
 def masked_products(left: Tensor, right: Tensor, mask: Tensor, out: Tensor) -> Tensor:
-    """`products` times a mask of their shape, into `out`, in one pass over memory for both."""
-    if _linear is None or not _is_large(left, right):
+    """`products` times a mask of their shape, into `out`, masked while it is in the cache."""
+    if not _is_large(left, right):
         return torch.bmm(left, right, out=out).mul_(mask)
-    for lane, (one, other) in enumerate(zip(left, right, strict=True)):
-        torch.mul(product(one, other), mask[lane], out=out[lane])
+    if _linear is not None:
+        for lane, (one, other) in enumerate(zip(left, right, strict=True)):
+            torch.mul(product(one, other), mask[lane], out=out[lane])
+        return out
+    for lanes in _in_turn(len(out)):
+        out[lanes].baddbmm_(left[lanes], right[lanes], beta=0).mul_(mask[lanes])
     return out
 
 
+def _in_turn(lanes: int) -> list[slice]:
+    """The lanes in groups: as many at a time as there are threads, so that each has one matrix.
+
+    `baddbmm_` with `beta=0` writes a group over what is there; `bmm` with `out=` would make a copy first.
+    """
+    size = torch.get_num_threads()
+    return [slice(at, at + size) for at in range(0, lanes, size)]
+
+
 def _is_large(left: Tensor, right: Tensor) -> bool:
-    """Whether one lane's product is large enough, and of the type that oneDNN multiplies faster."""
+    """Whether one lane's product is large enough, and of the type that is multiplied so."""
     multiplications = left.shape[-2] * left.shape[-1] * right.shape[-1]
     return multiplications >= _LARGE and left.dtype == torch.float32 and left.device.type == "cpu"
