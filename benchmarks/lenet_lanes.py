@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--lanes", type=int, nargs="+", default=[1, 2, 5, 10, 16, 32])
     parser.add_argument("--densities", type=float, nargs="*", default=[0.2, 0.1, 0.05, 0.03])
-    parser.add_argument("--iterations", type=int, default=20, help="lane-iterations a timing, at least")
+    parser.add_argument("--iterations", type=int, default=20, help="in each timing")
     parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     print(machine())
@@ -144,17 +144,14 @@ def main() -> None:
         name = f"Winnow perceptron, 10 lanes, {100 * density:g} %"
         loops[name] = (winnow_loop(Perceptron, 10, data, options.batch, density), 10)
 
-    counts = {name: max(5, options.iterations // lanes) for name, (_, lanes) in loops.items()}
-    medians = alternate(
-        {name: (lambda run=run, name=name: run(counts[name])) for name, (run, _) in loops.items()},
-        rounds=options.rounds,
-    )
+    count = options.iterations
+    medians = alternate({name: (lambda run=run: run(count)) for name, (run, _) in loops.items()}, rounds=options.rounds)
     limit = flops(options.batch) / matrix_product_rate()
-    base = medians["PyTorch, DataLoader over tensors"] / counts["PyTorch, DataLoader over tensors"]
+    base = medians["PyTorch, DataLoader over tensors"] / count
     print(f"batch {options.batch}; arithmetic limit {1e3 * limit:.3f} ms per lane and iteration")
     print(f"{'':38}{'ms/lane-it':>11}{'x DataLoader':>14}{'of the limit':>14}")
     for name, (_, lanes) in loops.items():
-        each = medians[name] / counts[name] / lanes
+        each = medians[name] / count / lanes
         print(f"{name:38}{1e3 * each:11.3f}{base / each:14.2f}{each / limit:14.2f}")
 
 

@@ -29,7 +29,7 @@ def own(batch: int = BATCH) -> tuple[int, int]:
     """Bytes of a lane's state, and of what an iteration needs for it."""
     kernels = [p.numel() for p in network().parameters() if p.ndim > 1]
     values = sum(p.numel() for p in network().parameters())
-    state = 3 * 4 * values + sum(kernels) + 4 * EXAMPLES
+    state = 3 * 4 * values + 4 * sum(kernels) + 4 * EXAMPLES
     outputs = sum(p.numel() for p in network().parameters() if p.ndim == 1)
     return state, 4 * values + batch * (5 * math.prod(SHAPE) + 2 * 4 * outputs)
 

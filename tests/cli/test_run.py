@@ -112,6 +112,25 @@ def test_the_live_display_ends_with_the_run(winnow: Winnow, tmp_path: Path, monk
     assert "dense, replicate 0" in plain.err and "400 of 400 iterations" in plain.err
 
 
+def test_a_log_gives_the_accuracy_of_what_is_under_way_and_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(display, "_UNDER_WAY_EVERY", 0.0)
+    experiment = imp(read("digits").edited(EDITS))
+    one, other = [row.trained for row in experiment.rows if row.level == 0][:2]
+    with display.display("plain", experiment) as shown:
+        shown.training([one], 5)  # it goes on from where it was interrupted
+        shown.training([one], 10, {"validation_accuracy": 0.5})
+        shown.training([one], 15)
+        shown.training([other], 5)
+    assert capsys.readouterr().err.splitlines() == [
+        f"dense, replicate 0: iteration 5 of {one.stop}",
+        f"dense, replicate 0: iteration 10 of {one.stop}, validation 50.00 %",
+        f"dense, replicate 0: iteration 15 of {one.stop}, validation 50.00 %",
+        f"dense, replicate 1: iteration 5 of {one.stop}",
+    ]
+
+
 def test_the_store_can_come_from_the_environment(
     winnow: Winnow, finished: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,10 @@ from winnow.steps import Step, Train
 Mode = Literal["auto", "live", "plain", "quiet"]
 
 _PLAIN_EVERY = 2.0
-"""Seconds between two lines in a log, at the least."""
+"""Seconds in a log, at the least, before a line that something is done."""
+
+_UNDER_WAY_EVERY = 15.0
+"""Seconds before a line on what is under way."""
 
 
 class Labelled(Protocol):
@@ -51,7 +54,9 @@ class _Tally:
         self.total = self.done = 0
         self.trainings = self.finished_trainings = 0
         self.began = time.monotonic()
+        self.accuracy = ""
         self._under_way: dict[str, int] = {}
+        self._lanes: list[str] = []
 
     def plan(self, steps: Sequence[Step]) -> None:
         """These are to be run. Trainings that differ in their end alone count once."""
@@ -61,8 +66,11 @@ class _Tally:
                 longest[step.trajectory] = max(step.length, longest.get(step.trajectory, 0))
         self.total, self.trainings = sum(longest.values()), len(longest)
 
-    def reach(self, steps: Sequence[Train], iteration: int) -> None:
-        """Lanes have reached an iteration."""
+    def reach(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None) -> None:
+        """Lanes have reached an iteration, at which they may have been measured."""
+        lanes = [step.trajectory for step in steps]
+        self.accuracy = _shown(metrics) or (self.accuracy if lanes == self._lanes else "")
+        self._lanes = lanes
         for step in steps:
             reached = iteration - step.start
             if step.trajectory not in self._under_way:  # it may go on from where an earlier run left it
@@ -94,6 +102,10 @@ def _shown(metrics: Mapping[str, float] | None) -> str:
     return "" if accuracy is None else f"validation {100 * accuracy:.2f} %"
 
 
+def _listed(*parts: str) -> str:
+    return ", ".join(part for part in parts if part)
+
+
 class _Live:
     """One line that changes, above it what should stay."""
 
@@ -116,11 +128,10 @@ class _Live:
         self.progress.update(self.task, total=max(1, self.tally.total))
 
     def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
-        self.tally.reach(steps, iteration)
-        if metrics:
-            self.progress.update(self.task, accuracy=_shown(metrics))
+        self.tally.reach(steps, iteration, metrics)
         doing = f"{self.tally.label(steps)}, iteration {iteration:,} of {steps[0].stop:,}"
-        self.progress.update(self.task, completed=self.tally.done, left=self.tally.left(), doing=doing)
+        left, accuracy = self.tally.left(), self.tally.accuracy
+        self.progress.update(self.task, completed=self.tally.done, left=left, doing=doing, accuracy=accuracy)
 
     def finished(self, step: Step, seconds: float) -> None:
         self.tally.finish(step)
@@ -137,7 +148,6 @@ class _Plain:
 
     def __init__(self, experiment: Labelled) -> None:
         self.tally = _Tally(experiment)
-        self._metrics = ""
         self._printed = 0.0
 
     def planned(self, steps: Sequence[Step]) -> None:
@@ -148,16 +158,16 @@ class _Plain:
             self._print("everything is stored already; nothing to train")
 
     def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
-        self.tally.reach(steps, iteration)
-        self._metrics = _shown(metrics) or self._metrics
-        if time.monotonic() - self._printed > 15:
-            self._print(f"{self.tally.label(steps)}: iteration {iteration:,} of {steps[0].stop:,}, {self._metrics}")
+        self.tally.reach(steps, iteration, metrics)
+        if time.monotonic() - self._printed > _UNDER_WAY_EVERY:
+            reached = f"iteration {iteration:,} of {steps[0].stop:,}"
+            self._print(f"{self.tally.label(steps)}: {_listed(reached, self.tally.accuracy)}")
 
     def finished(self, step: Step, seconds: float) -> None:
         self.tally.finish(step)
         if isinstance(step, Train) and time.monotonic() - self._printed > _PLAIN_EVERY:
             progress = f"{self.tally.done:,} of {self.tally.total:,} iterations, {self.tally.left()} left"
-            self._print(f"{self.tally.label([step])}: done, {self._metrics} ({progress})")
+            self._print(f"{self.tally.label([step])}: {_listed('done', self.tally.accuracy)} ({progress})")
 
     def failed(self, step: Step, message: str) -> None:
         self._print(f"{self.tally.label([step])} failed: {message}")

@@ -99,7 +99,7 @@ class Perceptron:
         self.names = names
         _accept_beta()
         self.patterns = {name: Pattern.of(mask) for name, mask in masks.items() if float(mask.mean()) < SPARSE_BELOW}
-        self.masks = {name: mask.to(torch.uint8) for name, mask in masks.items() if name not in self.patterns}
+        self.masks = {name: mask.float() for name, mask in masks.items() if name not in self.patterns}
         self._gradients: Tensors = {}  # written over by every iteration: new memory each time costs page faults
 
     def enter(self, state: State, masks: Mapping[str, Tensor]) -> tuple[State, Mapping[str, Tensor]]:
@@ -149,7 +149,7 @@ class Perceptron:
             by_name[f"{name}.weight"] = self._weight_gradient(f"{name}.weight", gradient, hidden[depth])
             if depth:
                 gradient = self._input_gradient(state.parameters, f"{name}.weight", gradient)
-                gradient = torch.ops.aten.threshold_backward(gradient, hidden[depth], 0.0)
+                torch.ops.aten.threshold_backward(gradient, hidden[depth], 0.0, grad_input=gradient)
         return losses, [by_name[name] for name in state.parameters]
 
     @torch.no_grad()

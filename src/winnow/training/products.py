@@ -21,7 +21,9 @@ _LARGE = 1_500_000
 
 _linear = cast(
     Callable[..., Tensor] | None,
-    getattr(torch.ops.mkldnn, "_linear_pointwise", None) if torch.backends.mkldnn.is_available() and processor().is_amd else None,
+    getattr(torch.ops.mkldnn, "_linear_pointwise", None)
+    if processor().is_amd and torch.backends.mkldnn.is_available()
+    else None,
 )
 
 
@@ -38,9 +40,18 @@ def product(left: Tensor, right: Tensor) -> Tensor:
 
 def products(left: Tensor, right: Tensor) -> Tensor:
     """The same for every lane: (lanes, rows, inner) times (lanes, inner, columns)."""
-    if _linear is not None and _is_large(left, right):
+    if not _is_large(left, right):
+        return torch.bmm(left, right)
+    if _linear is not None:
         return torch.stack([product(one, other) for one, other in zip(left, right, strict=True)])
-    return torch.bmm(left, right)
+    even = len(left) // torch.get_num_threads() * torch.get_num_threads()
+    if even in (0, len(left)):
+        return torch.bmm(left, right)
+    # Lanes that would leave threads idle at the end come one by one, each over all threads.
+    out = left.new_empty(len(left), left.shape[1], right.shape[2])
+    for lanes in (slice(even), *(slice(lane, lane + 1) for lane in range(even, len(left)))):
+        out[lanes].baddbmm_(left[lanes], right[lanes], beta=0)
+    return out
 
 
 def masked_products(left: Tensor, right: Tensor, mask: Tensor, out: Tensor) -> Tensor:
