@@ -5,6 +5,8 @@ python benchmarks/gather.py
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 import torch.nn.functional as F
 from timing import alternate, machine
@@ -16,8 +18,9 @@ from winnow.data.augment import PADDING
 
 def one_by_one(images: Tensor, draws: Draws) -> Tensor:
     """What a per-image loader does: pad, cut and flip each image in Python."""
-    done = []
-    for image, flip, (row, column) in zip(images, draws.flips.tolist(), draws.offsets.tolist(), strict=True):
+    done: list[Tensor] = []
+    flips, offsets = cast(list[bool], draws.flips.tolist()), cast(list[tuple[int, int]], draws.offsets.tolist())
+    for image, flip, (row, column) in zip(images, flips, offsets, strict=True):
         cut = F.pad(image, (PADDING,) * 4)[:, row : row + 32, column : column + 32]
         done.append(cut.flip(-1) if flip else cut)
     return torch.stack(done).float() / 255

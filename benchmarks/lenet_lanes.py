@@ -72,7 +72,7 @@ def forever(loader: DataLoader[tuple[Tensor, ...]]) -> Iterator[tuple[Tensor, Te
 def tight(images: Tensor, labels: Tensor, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
     while True:
         order = torch.randperm(len(images))
-        for index in order.split(batch):
+        for index in torch.split(order, batch):
             yield images[index], labels[index]
 
 
@@ -99,7 +99,7 @@ def winnow_loop(
     for name, mask in masks.items():
         state.parameters[name].mul_(mask)
     batches = Batches(data, [Noise(seed=0, replicate=lane) for lane in range(lanes)], batch)
-    engine = Perceptron(module, masks) if engine_of is Perceptron else engine_of(module)
+    engine = Perceptron(module, masks) if issubclass(engine_of, Perceptron) else engine_of(module)
     state, masks = engine.enter(state, masks)
 
     def run(iterations: int) -> None:

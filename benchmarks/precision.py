@@ -22,6 +22,7 @@ from torch import Tensor
 
 from winnow.models import build, initialize
 from winnow.training import Plain, State, optimizer
+from winnow.training.engines import Precision
 from winnow.training.heap import keep_freed_memory
 
 SHAPE, CLASSES = (3, 32, 32), 10
@@ -46,7 +47,7 @@ def plain_loop(name: str, images: Tensor, labels: Tensor) -> Callable[[], None]:
     return run
 
 
-def winnow_step(name: str, images: Tensor, labels: Tensor, precision: str | None) -> Callable[[], None]:
+def winnow_step(name: str, images: Tensor, labels: Tensor, precision: Precision) -> Callable[[], None]:
     """One iteration of Winnow's plain engine, which lays images out channels-last."""
     module = build(name, SHAPE, CLASSES)
     adam = optimizer(UPDATES)

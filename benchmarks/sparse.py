@@ -13,10 +13,12 @@ import argparse
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import torch
 from lenet_lanes import UPDATES
 from timing import alternate, machine
+from torch import Tensor
 
 from winnow.experiments import imp
 from winnow.store import Store
@@ -47,15 +49,18 @@ def layer(density: float, stream: torch.Generator) -> dict[str, Callable[[], obj
     adam = optimizer(UPDATES)
     every, few = ([[torch.randn(shape)] for _ in range(4)] for shape in ((OUTPUTS, INPUTS), (int(alive.sum()),)))
 
-    def update(tensors: list[list[torch.Tensor]]) -> None:
+    def update(tensors: list[list[Tensor]]) -> None:
         parameters, gradients, mean, square = tensors
         adam.update_(parameters, gradients, {"mean": mean, "square": square}, 1e-3, 5)
+
+    def sampled() -> Tensor:
+        return cast(Tensor, torch.sparse.sampled_addmm(csr, gradient, inputs.t(), beta=0.0))
 
     return {
         "forward dense": lambda: [dense @ inputs for _ in range(10)],
         "forward csr": lambda: [csr @ inputs for _ in range(10)],
         "gradient dense": lambda: [gradient @ inputs.t() for _ in range(10)],
-        "gradient csr": lambda: [torch.sparse.sampled_addmm(csr, gradient, inputs.t(), beta=0.0) for _ in range(10)],
+        "gradient csr": lambda: [sampled() for _ in range(10)],
         "adam all": lambda: [update(every) for _ in range(10)],
         "adam alive": lambda: [update(few) for _ in range(10)],
     }
@@ -63,7 +68,7 @@ def layer(density: float, stream: torch.Generator) -> dict[str, Callable[[], obj
 
 def dead_units(store: Path) -> None:
     opened = Store(store)
-    for recipe in recorded(opened):
+    for _, recipe in recorded(opened)[0]:
         print(f"{recipe.name}: inputs and hidden units with alive weights on both sides, mean over replicates")
         by_level: dict[int, list[tuple[float, float, float]]] = {}
         for row in imp(recipe).rows:
