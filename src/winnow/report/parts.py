@@ -24,6 +24,7 @@ from winnow.report.verdict import Fact, Verdict, verdict
 from winnow.results import Results, collect
 from winnow.store import Store
 from winnow.store.experiments import identity, recipe_files
+from winnow.store.files import file_name
 from winnow.store.studies import read_study, study_files, study_identity
 
 
@@ -103,7 +104,7 @@ def run_part(results: Results, store: Store, studies: Sequence[Findings] = ()) -
         charts = [*density_charts(results), *learning_curves(results), layer_chart(results)]
         charts.append(overlap_chart(overlaps(results, store)))
     return Part(
-        name=f"{_file_name(recipe.name)}-{results.identity}",
+        name=f"{file_name(recipe.name)}-{results.identity}",
         title=recipe.name,
         identity=results.identity,
         kind="tickets by iterative magnitude pruning" if recipe.prune.rounds == "iterative" else "one-shot tickets",
@@ -112,7 +113,7 @@ def run_part(results: Results, store: Store, studies: Sequence[Findings] = ()) -
         recipe=recipe,
         verdict=verdict(results, studies),
         cautions=tuple(run_cautions(results, made)),
-        charts=_named(charts, f"{_file_name(recipe.name)}-{results.identity}"),
+        charts=_named(charts, f"{file_name(recipe.name)}-{results.identity}"),
         tables=(levels_table(results),) if results.trainings else (),
         made=made,
     )
@@ -122,7 +123,7 @@ def study_part(findings: Findings, store: Store) -> Part:
     """What is shown of a study."""
     study = findings.study
     made = provenance((child.trained for child in study.children), store)
-    name = f"{_file_name(study.recipe.name)}-{study_identity(study)}"
+    name = f"{file_name(study.recipe.name)}-{study_identity(study)}"
     return Part(
         name=name,
         title=f"{study.recipe.name}: {study.name}",
@@ -141,10 +142,6 @@ def study_part(findings: Findings, store: Store) -> Part:
 
 def _named(charts: Sequence[Chart], part: str) -> tuple[Chart, ...]:
     return tuple(replace(chart, name=f"{part}-{chart.name}") for chart in charts if not chart.is_empty)
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in name)
 
 
 def _study_verdict(findings: Findings) -> Verdict:
