@@ -17,6 +17,7 @@ from rich.table import Table
 
 from winnow.cli.arguments import parse
 from winnow.cli.console import output, show
+from winnow.errors import WinnowError
 
 Told = Callable[[int, int | None], None]
 """Told of the bytes of a file that are here, and its size where that is known."""
@@ -29,10 +30,10 @@ class List:
 
 @dataclass(frozen=True, kw_only=True)
 class Fetch:
-    """Get a data set, unless it is here: `winnow run` does it too, when it needs one."""
+    """Get data sets, unless they are here: `winnow run` does it too, when it needs one."""
 
-    name: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")]
-    """Which data set, as `winnow data list` names it."""
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
+    """Which data sets, one or more, as `winnow data list` names them."""
 
     directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """A folder that holds the publisher's files, gzipped or not, to take it from. Left out: from the network."""
@@ -76,7 +77,7 @@ class Pack:
 
 @dataclass(frozen=True)
 class Options:
-    """The data sets: list them, fetch one, tell where it lies; check one's own images, and pack them."""
+    """The data sets: list them, fetch them, tell where one lies; check one's own images, and pack them."""
 
     command: Annotated[
         Annotated[List, tyro.conf.subcommand("list")]
@@ -104,8 +105,19 @@ def main(words: Sequence[str]) -> int:
         if not where(command.name).exists():
             sys.stderr.write(f"winnow: it is not there yet: `winnow data fetch {command.name}` gets it.\n")
     else:
-        output().print(f"{command.name}: {fetched(command.name, command.directory)}", soft_wrap=True)
+        _fetch(command.names, command.directory)
     return 0
+
+
+def _fetch(names: Sequence[str], directory: Path | None) -> None:
+    from winnow.data import entry
+
+    if not names:
+        raise WinnowError("no data set is named; give one or more: `winnow data list` shows them.")
+    for name in names:
+        entry(name)  # a misspelt one is told before another is downloaded
+    for name in names:
+        output().print(f"{name}: {fetched(name, directory)}", soft_wrap=True)
 
 
 def fetched(name: str, directory: Path | None = None) -> Path:
