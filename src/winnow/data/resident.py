@@ -14,8 +14,13 @@ from winnow.errors import DataError, RecipeError
 
 
 def at_once(shape: tuple[int, ...], targets: Tensor) -> int:
-    """How many examples of a shape to evaluate at a time, so that neither they nor their outputs take much room."""
-    return max(1, min(2_500, 7_680_000 // max(1, math.prod(shape)), 2_500 // max(1, math.prod(targets.shape[1:]))))
+    """How many examples of a shape to evaluate at a time, so that neither they nor their outputs take much room.
+
+    At most 2,500 of CIFAR's size on a GPU. A fifth of that on a CPU, which is no slower (benchmarks/evaluation.py), and
+    Conv-2 in all takes a third of the memory.
+    """
+    most = 500 if targets.device.type == "cpu" else 2_500
+    return max(1, min(most, 3_072 * most // max(1, math.prod(shape)), most // max(1, math.prod(targets.shape[1:]))))
 
 
 class Resident:
@@ -91,7 +96,7 @@ class Resident:
 
     @property
     def at_once(self) -> int:
-        """How many examples to evaluate at a time: 2,500 of CIFAR's size, and fewer of larger images."""
+        """How many examples to evaluate at a time; fewer of larger images."""
         return at_once(self.shape, self._labels)
 
     def images_at(self, index: Tensor, draws: Draws | None = None) -> Tensor:
