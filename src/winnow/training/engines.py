@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from typing import Any, Literal, Protocol
 
 import torch
@@ -78,15 +79,10 @@ class Whole:
 class Plain(Whole):
     """One lane after the other, eagerly: the reference that other engines are checked against."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        precision: Precision = None,
-        task: Task | None = None,
-        randomness: LaneRandomness | None = None,
-    ) -> None:
-        super().__init__(network, precision, task, randomness)
-        self.has_convolutions = any(isinstance(module, CONVOLUTIONS) for module in network.modules())
+    @cached_property
+    def has_convolutions(self) -> bool:
+        """Whether images are better laid out channels-last."""
+        return any(isinstance(module, CONVOLUTIONS) for module in self.network.modules())
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
@@ -129,16 +125,13 @@ class Plain(Whole):
 class Stacked(Whole):
     """All lanes in one batched computation: each layer is one product over (lanes, ...)."""
 
-    def __init__(
-        self,
-        network: nn.Module,
-        precision: Precision = None,
-        task: Task | None = None,
-        randomness: LaneRandomness | None = None,
-    ) -> None:
-        super().__init__(network, precision, task, randomness)
-        self._own_images = vmap(self._forward, in_dims=(0, 0), randomness="different" if randomness else "error")
-        self._shared_images = vmap(self._forward, in_dims=(0, None))
+    @cached_property
+    def _own_images(self) -> Callable[..., Any]:
+        return vmap(self._forward, in_dims=(0, 0), randomness="different" if self.randomness else "error")
+
+    @cached_property
+    def _shared_images(self) -> Callable[..., Any]:
+        return vmap(self._forward, in_dims=(0, None))
 
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """See Engine."""
