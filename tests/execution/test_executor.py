@@ -144,6 +144,21 @@ def test_a_finished_run_keeps_just_what_was_asked_for(tmp_path: Path, keep: str,
     assert list((tmp_path / "temporary").glob("*")) == []
 
 
+def test_what_an_interrupted_run_stored_for_a_while_goes_when_it_is_resumed(tmp_path: Path, spans: Spans) -> None:
+    recipe = RECIPE.edited({"retrain.how": "lr-rewinding", "replicates": 1})  # a level starts where the last one ended
+    store, experiment = Store(tmp_path), imp(recipe)
+    spans.interrupt_at = lambda state: store.has(ticket(experiment, 1), Content.METRICS)
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path, keep="last")
+    waiting = store.manifest(ticket(experiment, 1))
+    assert waiting is not None and waiting.kept > Content.METRICS
+
+    spans.interrupt_at = lambda state: False
+    run(recipe, tmp_path, keep="last")
+    found = [store.manifest(ticket(experiment, level)) for level in range(3)]
+    assert [each and each.kept for each in found] == [Content.FULL, Content.METRICS, Content.WEIGHTS]
+
+
 def test_what_one_run_keeps_another_leaves(tmp_path: Path) -> None:
     store = Store(tmp_path)
 

@@ -194,7 +194,8 @@ class Executor:
         return self._choices[_kind(step)]
 
     def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:
-        contents = {step: max(needed, targets.get(step, needed)) for step, needed in plan.missing.items()}
+        trainings = {step: needed for step, needed in plan.missing.items() if isinstance(step, Train)}
+        contents = {step: max(needed, targets.get(step, needed)) for step, needed in trainings.items()}
         return Trainer(
             store=self.store,
             device=self.device,
@@ -202,7 +203,8 @@ class Executor:
             profile=self.profile,
             reporter=self.reporter,
             is_interrupted=interruption.is_requested,
-            contents={step: content for step, content in contents.items() if isinstance(step, Train)},
+            contents=contents,
+            targets=contents if self.keep_all else {step: targets[step] for step in trainings if step in targets},
         )
 
     def _is_unfinished(self, lane: Lane, plan: Plan) -> bool:
@@ -251,10 +253,10 @@ class Executor:
         self.reporter.finished(step, time.monotonic() - began)
 
     def _kept_before(self, plan: Plan) -> Targets:
-        """How much the store held, before anything was run, of what the missing steps need."""
+        """How much the store held to stay, before anything was run, of what the missing steps need."""
         sources = {source for step in plan.missing for source in step.needs if isinstance(source, Train)}
         manifests = ((source, self.store.manifest(source)) for source in sources)
-        return {source: manifest.kept for source, manifest in manifests if manifest and manifest.failure is None}
+        return {source: manifest.wanted for source, manifest in manifests if manifest and manifest.failure is None}
 
     def _tidy(self, made: Iterable[Step], plan: Plan, targets: Targets, before: Targets) -> None:
         """Once what needed a state is done, keep no more of it than the targets ask for, or was there before.

@@ -45,6 +45,9 @@ class Trainer:
     contents: Mapping[Train, Content] = field(default_factory=dict[Train, Content])
     """How much of each step's state to store."""
 
+    targets: Mapping[Train, Content] = field(default_factory=dict[Train, Content])
+    """How much of it is to stay once what needs it is done; of a step that is not here, its metrics."""
+
     def run(self, batch: Sequence[Lane]) -> None:
         """Train the lanes together. Those that begin at different iterations, after an interruption, in turn."""
         with self.profile.part("store"):
@@ -234,7 +237,8 @@ class _Batch:
             for step in lane.lane.steps:
                 if step.stop == state.iteration:
                     content = self.trainer.contents.get(step, Content.METRICS)
-                    making = Making(self._seconds(lane), {"lanes": len(self.started)} | self._processes())
+                    asked = self.trainer.targets.get(step, Content.METRICS)
+                    making = Making(self._seconds(lane), {"lanes": len(self.started)} | self._processes(), asked)
                     self.trainer.store.put_state(step, state.lane(number), content, curve=lane.curve, making=making)
                     self.trainer.reporter.finished(step, making.seconds)
             lane.curve = lane.curve.on_grid(self.course.evaluate, self.start)

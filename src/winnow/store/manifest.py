@@ -61,6 +61,9 @@ class Manifest:
 
     failure: Failure | None = None
 
+    asked: str = ""
+    """As `content`, of how much was asked for: more is there only until what needs it is done. Empty: all of it."""
+
     writing: str = ""
     """Another in each writing, so that a reader tells a result that was replaced from one that is damaged."""
 
@@ -68,6 +71,11 @@ class Manifest:
     def kept(self) -> Content:
         """How much of the result is kept."""
         return Content[self.content.upper()]
+
+    @property
+    def wanted(self) -> Content:
+        """How much of the result is to stay."""
+        return Content[self.asked.upper()] if self.asked else self.kept
 
     @property
     def size(self) -> int:
@@ -108,6 +116,8 @@ class Making:
 
     seconds: float = 0.0
     notes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    asked: Content | None = None
+    """How much of the result was asked for, where it is not all that is stored."""
 
 
 def manifest_of(
@@ -129,6 +139,7 @@ def manifest_of(
             **_provenance(),
         },
         failure=failure,
+        asked=making.asked.name.lower() if making.asked is not None else "",
         writing=new_writing(),
     )
 
