@@ -26,7 +26,7 @@ vendor_id\t: Other
     [
         ("AuthenticAMD", "avx512_bf16", "AVX512", None),
         ("GenuineIntel", "avx512_bf16 amx_bf16 amx_tile", "AVX512", None),
-        ("GenuineIntel", "avx512_bf16", "AVX512", "half the rate"),
+        ("GenuineIntel", "avx512_bf16", "AVX512", "offers no AMX"),
         ("GenuineIntel", "", "AVX512", "no instructions"),
         ("AuthenticAMD", "", "AVX2", "no instructions"),
     ],

@@ -75,7 +75,7 @@ class Manifest:
     @property
     def wanted(self) -> Content:
         """How much of the result is to stay."""
-        return Content[self.asked.upper()] if self.asked else self.kept
+        return min(self.kept, Content[self.asked.upper()]) if self.asked else self.kept
 
     @property
     def size(self) -> int:

@@ -48,8 +48,8 @@ class Processor:
             return "this processor has no instructions for bfloat16: training will be many times slower"
         if self.features is not None and self.maker == "GenuineIntel" and "amx_bf16" not in self.features:
             return (
-                "this processor multiplies bfloat16 at half the rate of float32, being Intel's and without AMX: "
-                "training will be slower than in float32"
+                "this processor is Intel's and offers no AMX: where that was measured, training in bfloat16 was slower "
+                "than in float32"
             )
         return None
 
