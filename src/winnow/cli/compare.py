@@ -25,7 +25,9 @@ class Options:
     mine:digits theirs:digits` the runs of two stores. Every set is compared with the first one.
     """
 
-    sets: tyro.conf.Positional[tuple[str, ...]]
+    sets: Annotated[
+        tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SET SET ...", help_behavior_hint="(required)")
+    ]
     """The sets, two or more."""
 
     store: StoreOption = None

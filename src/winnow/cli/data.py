@@ -32,7 +32,11 @@ class List:
 class Fetch:
     """Get data sets, unless they are here: `winnow run` does it too, when it needs one."""
 
-    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME ...")]
+    names: Annotated[
+        tuple[str, ...],
+        tyro.conf.Positional,
+        tyro.conf.arg(metavar="NAME ...", help_behavior_hint="(required)"),
+    ]
     """Which data sets, one or more, as `winnow data list` names them."""
 
     directory: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
