@@ -32,6 +32,27 @@ def test_a_network_has_the_papers_weights(name: str, shape: tuple[int, int, int]
     assert [p.numel() for path, p in parameters.items() if path.endswith("bias")] == outputs
 
 
+def test_conv_computes_what_the_paper_draws_where_every_convolution_is_rectified_before_pooling() -> None:
+    network = build("conv-4", CIFAR, 10)
+    layers = dict(network.named_children())
+    drawn = nn.Sequential()
+    for name in layers:
+        if name.startswith("pool"):
+            continue  # it comes after the ReLU that follows it here
+        drawn.append(layers[name])
+        if name in ("relu2", "relu4"):
+            drawn.append(layers[f"pool{int(name[-1]) // 2}"])
+    values = initialize(network, "glorot-normal", torch.Generator().manual_seed(0))
+    images = torch.rand(8, *CIFAR, generator=torch.Generator().manual_seed(1))
+    found: list[tuple[torch.Tensor, ...]] = []
+    for each in (network, drawn):
+        parameters = [values[name].clone().requires_grad_() for name, _ in network.named_parameters()]
+        names = [name for name, _ in each.named_parameters()]
+        outputs = functional_call(each, dict(zip(names, parameters, strict=True)), (images,))
+        found.append((outputs, *torch.autograd.grad(outputs.square().sum(), parameters)))
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(*found, strict=True))
+
+
 @pytest.mark.parametrize("name, total", [("conv-2", 4_300_992), ("conv-4", 2_425_024), ("conv-6", 2_261_184)])
 def test_the_weight_counts_in_the_docstring_of_conv_are_true(name: str, total: int) -> None:
     counted = sum(p.numel() for path, p in build(name, CIFAR, 10).named_parameters() if path.endswith("weight"))

@@ -346,6 +346,34 @@ def test_engines_evaluate_alike(name, shape):
     assert torch.equal(plain[1], stacked[1])
 
 
+@pytest.mark.parametrize("density", [1.0, 0.08])
+def test_the_perceptron_engine_evaluates_as_the_plain_one(density):
+    name, shape = "lenet-16-8", (1, 6, 6)
+    states, data = starting_states(name, shape, 3, OPTIMIZERS["adam"]), examples(shape)
+    state = doubled(State.stacked(states, torch.device("cpu")))
+    masks = drawn_masks(state, density)
+    network, index = build(name, shape, CLASSES), torch.arange(len(data))
+    engine, images, labels = Perceptron(network, masks), data.images_at(index).double(), data.labels_at(index)
+    losses, scores = engine.evaluate(engine.enter(state, masks)[0], images, labels)
+    expected_losses, expected_scores = Plain(network).evaluate(state, images, labels)
+    torch.testing.assert_close(losses, expected_losses)
+    assert torch.equal(scores.double(), expected_scores.double())
+
+
+@pytest.mark.parametrize("engine_of", [Plain, Stacked, Perceptron])
+def test_a_network_that_says_the_same_of_every_class_is_taken_to_say_the_first(engine_of):
+    name, shape = "lenet-16-8", (1, 6, 6)
+    states, data = starting_states(name, shape, 2, OPTIMIZERS["adam"]), examples(shape)
+    state = State.stacked(states, torch.device("cpu"))
+    state.parameters["output.weight"].zero_()
+    state.parameters["output.bias"].zero_()
+    network = build(name, shape, CLASSES)
+    engine = engine_of(network, {}) if engine_of is Perceptron else engine_of(network)
+    labels = data.labels_at(torch.arange(len(data)))
+    _, scores = engine.evaluate(state, data.images_at(torch.arange(len(data))), labels)
+    assert scores.tolist() == [(labels == 0).sum().item()] * 2
+
+
 def test_bfloat16_computes_layers_coarsely_and_keeps_weights_in_float32():
     course, name, shape = OPTIMIZERS["momentum"], "lenet-16-8", (1, 6, 6)
     state = State.stacked(starting_states(name, shape, 2, course), torch.device("cpu"))

@@ -13,11 +13,12 @@ from winnow.training.products import masked_products, product, products
 @pytest.mark.parametrize("inner", [3, 1000], ids=["small", "large"])
 @pytest.mark.parametrize("is_transposed", [False, True])
 @pytest.mark.parametrize("lanes", [1, 2, 5])
-def test_products_are_those_of_torch(library, inner, is_transposed, lanes, monkeypatch):
+@pytest.mark.parametrize("threads", [1, 2, 7], ids="{} threads".format)  # 60 rows are not divided by seven
+def test_products_are_those_of_torch(library, inner, is_transposed, lanes, threads, monkeypatch):
     if library == "onednn" and not torch.backends.mkldnn.is_available():
         pytest.skip("PyTorch without oneDNN")
     monkeypatch.setattr(module, "_linear", torch.ops.mkldnn._linear_pointwise if library == "onednn" else None)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     stream = torch.Generator().manual_seed(0)
     left = torch.rand(lanes, 60, inner, generator=stream)
     shape = (lanes, 50, inner) if is_transposed else (lanes, inner, 50)

@@ -74,7 +74,7 @@ def along_the_line(
     rows: list[Row] = []
     for number in range(points):
         position = number / (points - 1)
-        state = State.stacked([_between(first, second, position)], device)
+        state, _ = engine.enter(State.stacked([_between(first, second, position)], device), {})
         _recalibrate_(network, state, train, course)
         row = evaluated(engine, state, {"train": train, "test": data.test})[0]
         errors = {f"{split}_error": 1 - row[f"{split}_accuracy"] for split in ("train", "test")}

@@ -21,9 +21,6 @@ from winnow.training.state import State, Tensors
 SPARSE_BELOW = 0.18
 """The density below which a layer is kept sparse: where benchmarks/sparse.py finds sparse products faster."""
 
-_COLUMNS = 250
-"""Examples that are evaluated at once: what passes from layer to layer then stays in the cache."""
-
 
 @dataclass(frozen=True)
 class Pattern:
@@ -155,21 +152,12 @@ class Perceptron:
     @torch.no_grad()
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """See Engine."""
-        parts = [
-            self._evaluated(state.parameters, *part)
-            for part in zip(torch.split(images.flatten(1), _COLUMNS), torch.split(labels, _COLUMNS), strict=True)
-        ]
-        losses, correct = zip(*parts, strict=True)
-        return torch.stack(losses).sum(0), torch.stack(correct).sum(0)
-
-    def _evaluated(self, parameters: Tensors, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Summed losses and correct predictions of some examples (examples, features), which all lanes see."""
-        hidden = self._first_layer(parameters, images)
+        hidden = self._first_layer(state.parameters, images.flatten(1))
         for name in self.names[1:]:
-            hidden = self._layer(parameters, name, hidden.relu_())
+            hidden = self._layer(state.parameters, name, hidden.relu_())
         targets = labels.expand(len(hidden), -1)  # of logits (lanes, classes, examples)
         losses = F.cross_entropy(hidden, targets, reduction="none")
-        return losses.sum(1), (hidden.argmax(1) == targets).sum(1)
+        return losses.sum(1), (hidden.max(1).indices == targets).sum(1)
 
     def _first_layer(self, parameters: Tensors, images: Tensor) -> Tensor:
         """The first layer of all lanes on the same inputs, as one product: (lanes, outputs, examples)."""

@@ -44,13 +44,13 @@ def products(left: Tensor, right: Tensor) -> Tensor:
         return torch.bmm(left, right)
     if _linear is not None:
         return torch.stack([product(one, other) for one, other in zip(left, right, strict=True)])
-    even = len(left) // torch.get_num_threads() * torch.get_num_threads()
-    if even in (0, len(left)):
+    threads = torch.get_num_threads()
+    if len(left) % threads == 0:
         return torch.bmm(left, right)
-    # Lanes that would leave threads idle at the end come one by one, each over all threads.
     out = left.new_empty(len(left), left.shape[1], right.shape[2])
-    for lanes in (slice(even), *(slice(lane, lane + 1) for lane in range(even, len(left)))):
-        out[lanes].baddbmm_(left[lanes], right[lanes], beta=0)
+    even = len(left) // threads * threads
+    for lanes in _in_turn(len(left), max(even, 1)):
+        _multiply(left[lanes], right[lanes], out[lanes])
     return out
 
 
@@ -62,18 +62,33 @@ def masked_products(left: Tensor, right: Tensor, mask: Tensor, out: Tensor) -> T
         for lane, (one, other) in enumerate(zip(left, right, strict=True)):
             torch.mul(product(one, other), mask[lane], out=out[lane])
         return out
-    for lanes in _in_turn(len(out)):
-        out[lanes].baddbmm_(left[lanes], right[lanes], beta=0).mul_(mask[lanes])
+    for lanes in _in_turn(len(out), torch.get_num_threads()):
+        _multiply(left[lanes], right[lanes], out[lanes]).mul_(mask[lanes])
     return out
 
 
-def _in_turn(lanes: int) -> list[slice]:
-    """The lanes in groups: as many at a time as there are threads, so that each has one matrix.
+def _in_turn(lanes: int, size: int) -> list[slice]:
+    """The lanes in groups of a size; those that make no whole group one by one."""
+    even = lanes // size * size
+    return [slice(at, at + size) for at in range(0, even, size)] + [slice(at, at + 1) for at in range(even, lanes)]
 
-    `baddbmm_` with `beta=0` writes a group over what is there; `bmm` with `out=` would make a copy first.
+
+def _multiply(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
+    """The products of a group of lanes, into `out`; a single lane's rows are divided among the threads.
+
+    MKL gives each thread whole matrices of a batch, and divides a single one worse than we do (benchmarks/products.py).
+    `baddbmm_` with `beta=0` writes over what is there; `bmm` with `out=` would make a copy first.
     """
-    size = torch.get_num_threads()
-    return [slice(at, at + size) for at in range(0, lanes, size)]
+    threads = torch.get_num_threads()
+    if len(out) > 1 or out.shape[1] % threads:
+        return out.baddbmm_(left, right, beta=0)
+    _by_rows(out, threads).baddbmm_(_by_rows(left, threads), right.expand(threads, -1, -1), beta=0)
+    return out
+
+
+def _by_rows(matrix: Tensor, parts: int) -> Tensor:
+    """A view of a single matrix (1, rows, columns) as parts of its rows, (parts, rows / parts, columns)."""
+    return matrix[0].unfold(0, matrix.shape[1] // parts, matrix.shape[1] // parts).mT
 
 
 def _is_large(left: Tensor, right: Tensor) -> bool:
