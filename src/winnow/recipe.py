@@ -64,7 +64,7 @@ class Data:
     saved to disk), `package.module:function` or `path/file.py:function`."""
 
     validation: Count = 200
-    """How many training examples are held out for validation. The papers: 5,000 (LTH, §2 and §3)."""
+    """How many training examples are held out for validation. The papers: 5000 (LTH, §2 and §3)."""
 
     mean: tuple[Number, ...] | None = None
     """Subtracted from each channel, after scaling to [0, 1]. Left out: nothing is subtracted."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,35 @@ def test_every_command_has_help(command: str, winnow: Winnow) -> None:
     said = winnow(command, "--help")
     assert (said.code, said.err) == (0, "")
     assert said.out.startswith(f"usage: winnow {command}")
+    assert not re.search(r"None\}|: None\)|: ''\)|: \)", said.out), (
+        "an option that may be left out has no default to tell"
+    )
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("--levels many", "--levels: expected a whole number, given 'many'"),
+        ("--data.size big", "--data.size: expected a whole number, given 'big'"),
+        ("--prune.rate.linear x", "--prune.rate.linear: expected a number, given 'x'"),
+        ("--prune.train-levels 1 b", "--prune.train-levels: expected whole numbers, given '1 b'"),
+        ("--data.mean 0.1 a", "--data.mean: expected numbers, given '0.1 a'"),
+        ("--matching.tolerance sd", "--matching.tolerance: expected 'std' or a number, given 'sd'"),
+        ("--data.corrupt leave", "invalid choice 'leave' for argument '--data.corrupt'"),
+        ("--rewind soon", "--rewind: 'soon' is not an amount of training"),
+    ],
+)
+def test_what_an_option_expects_is_told_in_words(words: str, message: str, winnow: Winnow) -> None:
+    said = winnow("plan", "digits", *words.split())
+    assert said.code == 2
+    assert message in " ".join(said.err.replace("│", " ").split())
+
+
+def test_an_option_that_may_be_left_out_can_be_taken_back(winnow: Winnow) -> None:
+    shown = winnow("show", "digits", "--data.mean", "0.5", "--data.std", "0.2", "--data.size", "32").out
+    assert "mean = [0.5]" in shown and "size = 32" in shown
+    taken_back = winnow("show", "digits", "--data.mean", "None", "--data.std", "None", "--data.size", "None").out
+    assert taken_back == winnow("show", "digits").out
 
 
 @pytest.mark.parametrize("command", ["store ls", "store show", "store verify", "store gc", "data list", "data fetch"])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import shutil
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, TypeVar, get_type_hints
 
 import tyro
-from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
+from winnow.cli.wording import REGISTRY, description
 from winnow.errors import RecipeError
 from winnow.recipe import Recipe
 from winnow.recipes import read
@@ -20,8 +18,6 @@ from winnow.timeline import Amount
 from winnow.validation import Refused, refusals
 
 _Options = TypeVar("_Options")
-
-_REGISTRY = ConstructorRegistry()
 
 RecipeFields = Annotated[Recipe, tyro.conf.arg(name="")]
 """A recipe whose fields are options without a prefix: `--levels 3`, `--train.length 2ep`."""
@@ -65,47 +61,6 @@ class WithExecution(WithRecipe):
     """How many lanes to train together, at most. Left out: what suits the network and the device."""
 
 
-@_REGISTRY.primitive_rule
-def _amount(kind: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-    """How an amount of training is written on the command line, or a word such as "auto" that may stand for one."""
-    instead = [word for choice in get_args(kind.type) if get_origin(choice) is Literal for word in get_args(choice)]
-    if kind.type is not Amount and not (Amount in get_args(kind.type) and instead):
-        return None
-    return PrimitiveConstructorSpec(
-        nargs=1,
-        metavar="|".join(["500it|2ep|1.7%", *instead]),
-        instance_from_str=lambda words: words[0] if words[0] in instead else Amount.parse(words[0]),
-        is_instance=lambda value: isinstance(value, Amount) or value in instead,
-        str_from_instance=lambda value: [str(value)],
-    )
-
-
-class _Filled(str):
-    """Text whose lines are broken already."""
-
-
-def _flowing(text: str) -> str:
-    """Documentation with a line for each paragraph: a terminal breaks lines, and blank lines alone are kept.
-
-    >>> _flowing("One sentence (and" + chr(10) + "    its end).")
-    'One sentence (and its end).'
-    """
-    if isinstance(text, _Filled):
-        return text
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text.strip()))
-
-
-# tyro breaks help where a line of a docstring does not begin with a letter, and an indented line never does.
-setattr(tyro._strings, "remove_single_line_breaks", _flowing)  # noqa: B010 # pyright: ignore[reportPrivateUsage]
-
-
-def _description(options: type[object]) -> str:
-    """What a command does, broken to the terminal's width, which tyro leaves to the terminal, in mid-word."""
-    width = min(shutil.get_terminal_size().columns, 100)
-    paragraphs = _flowing(options.__doc__ or "").split("\n\n")
-    return _Filled("\n\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs))
-
-
 def parse(options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None) -> _Options:
     """Read the options of a command; wrong ones end the program with a message and exit code 2.
 
@@ -117,8 +72,8 @@ def parse(options: type[_Options], words: Sequence[str], *, command: str, defaul
                 options,
                 args=list(words),
                 prog=f"winnow {command}",
-                description=_description(options),
-                registry=_REGISTRY,
+                description=description(options),
+                registry=REGISTRY,
                 default=default if default is not None else tyro.MISSING_NONPROP,
             )
     except Refused as refused:
