@@ -100,14 +100,14 @@ def _expected(kind: Any) -> str | None:
 @REGISTRY.struct_rule
 def _without_empty_defaults(info: StructTypeInfo) -> StructConstructorSpec | None:
     """A class of options, as tyro reads it, but that help tells no default where it is None or nothing."""
-    if not is_dataclass(info.type) or _READING.get():
+    if not is_dataclass(cast(Any, info).type) or _READING.get():
         return None
     with _as_tyro_reads():
-        own = cast(Any, ConstructorRegistry.get_struct_spec(info))
+        own = ConstructorRegistry.get_struct_spec(info)
     if not isinstance(own, StructConstructorSpec):
         return None
-    fields = cast(Any, own).fields
-    return replace(own, fields=tuple(replace(field, type=_hinted(field.type)) for field in fields))
+    fields = [replace(field, type=_hinted(cast(Any, field).type)) for field in own.fields]
+    return replace(own, fields=tuple(fields))
 
 
 def _hinted(kind: Any) -> Any:
