@@ -40,9 +40,11 @@ def test_a_page_and_files_are_written_of_what_is_stored(finished: Path, winnow: 
 
 
 def test_only_the_recipes_asked_for_are_shown(finished: Path, winnow: Winnow, tmp_path: Path) -> None:
-    said = winnow("report", "--store", finished, "--recipe", "lenet-mnist", "--out", tmp_path / "page.html")
+    said = winnow("report", "lenet-mnist", "--store", finished, "--out", tmp_path / "page.html")
     assert said.code == 1
-    assert "holds no experiment of lenet-mnist. `winnow run` makes one." in said.err.replace("\n        ", " ")
+    assert "holds no experiment of lenet-mnist that can be read. What it holds: digits." in said.err.replace(
+        "\n        ", " "
+    )
 
 
 def test_what_is_missing_or_failed_is_told(finished: Path, winnow: Winnow, tmp_path: Path) -> None:

@@ -128,3 +128,17 @@ def test_writers_of_one_folder_beside_each_other_all_succeed_and_readers_see_no_
     found = everything(tmp_path)
     assert sorted(found) == ["results/a/x", "results/a/y"]
     assert found["results/a/x"] == found["results/a/y"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_and_a_link_are_written_to_and_not_replaced(tmp_path: Path) -> None:
+    pipe, link, target = tmp_path / "pipe", tmp_path / "link", tmp_path / "target"
+    os.mkfifo(pipe)
+    read: list[bytes] = []
+    reader = Thread(target=lambda: read.append(pipe.read_bytes()))
+    reader.start()
+    write_file(pipe, b"through")
+    reader.join()
+    link.symlink_to(target)
+    write_file(link, b"behind")
+    assert (read, pipe.is_fifo(), link.is_symlink(), target.read_bytes()) == ([b"through"], True, True, b"behind")

@@ -32,6 +32,8 @@ class WithRecipe:
 
 _WithRecipe = TypeVar("_WithRecipe", bound=WithRecipe)
 
+RecipeNames = Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(name="recipe", metavar="[RECIPE ...]")]
+
 StoreOption = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
 

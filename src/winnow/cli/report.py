@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from winnow.cli import say
-from winnow.cli.arguments import StoreOption, parse
-from winnow.errors import RecipeError, StoreError
+from winnow.cli.arguments import RecipeNames, StoreOption, parse
+from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
     from winnow.report.parts import Part
@@ -28,11 +28,11 @@ class Options:
     by pointing or with the arrow keys, tables with intervals, and provenance. Nothing is trained.
     """
 
+    names: RecipeNames = ()
+    """Only experiments of the recipes of these names."""
+
     store: StoreOption = None
     """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
-
-    recipe: tuple[str, ...] = ()
-    """Only experiments of recipes with these names."""
 
     out: Annotated[Path, tyro.conf.arg(metavar="FILE")] = Path("report.html")
     """The page."""
@@ -66,7 +66,7 @@ def main(words: Sequence[str]) -> int:
         from winnow.report.parts import held
         from winnow.report.side_by_side import comparison
 
-        extra = comparison(held(store, options.recipe).runs)
+        extra = comparison(held(store, options.names).runs)
         written = write_files(parts, options.files, extra=extra)
         print(f"files: {len(written)} in {options.files}")  # noqa: T201
     return 0
@@ -74,18 +74,18 @@ def main(words: Sequence[str]) -> int:
 
 def _write(options: Options, store: Store) -> list[Part]:
     """Write the page once; gives what it shows."""
+    from winnow.cli.stored import nothing_found
     from winnow.report.page import Opening, page
     from winnow.report.parts import held
     from winnow.report.side_by_side import comparison
     from winnow.store.files import write_file
 
-    found = held(store, options.recipe)
+    found = held(store, options.names)
     for problem in found.problems:
         say(problem)
     parts, runs = found.parts(store), found.runs
     if not parts:
-        which = f" of {', '.join(options.recipe)}" if options.recipe else ""
-        raise StoreError(f"the store {store.root} holds no experiment{which}. `winnow run` makes one.")
+        raise nothing_found(store, options.names)
     is_live = options.live is not None and not all(part.is_complete for part in parts)
     if is_live:
         done = sum(part.made.stored for part in parts)

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from winnow.cli import say
-from winnow.cli.arguments import StoreOption, parse
+from winnow.cli.arguments import RecipeNames, StoreOption, parse
 from winnow.cli.console import output, show
-from winnow.errors import DataError, RecipeError, StoreError
+from winnow.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
     from winnow.results import Results
@@ -29,14 +29,14 @@ class Options:
     experiment, recipe, control, replicate, level, density, iteration, metric, value.
     """
 
+    names: RecipeNames = ()
+    """Only experiments of the recipes of these names."""
+
     store: StoreOption = None
     """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
 
     format: Literal["table", "csv", "json", "parquet"] = "table"
     """How to print. Parquet needs --out, and the extra winnow-lth[parquet]."""
-
-    recipe: str | None = None
-    """Only experiments of this recipe's name."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A file to write to. Left out: standard output."""
@@ -76,6 +76,7 @@ def main(words: Sequence[str]) -> int:
 
 def _collected(options: Options, store: Store) -> list[Results]:
     """The results of every recorded experiment asked for. One whose recipe cannot be followed is told, and left out."""
+    from winnow.cli.stored import nothing_found
     from winnow.experiments import imp
     from winnow.recipes import read
     from winnow.results import collect
@@ -86,7 +87,7 @@ def _collected(options: Options, store: Store) -> list[Results]:
     for path in recipe_files(store):
         try:
             recipe = read(path)
-            if options.recipe in (None, recipe.name):
+            if not options.names or recipe.name in options.names:
                 results = collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True)
                 found.append(results)
                 problems += [f"experiment {path.stem} is shown without {each}" for each in results.damaged]
@@ -95,7 +96,5 @@ def _collected(options: Options, store: Store) -> list[Results]:
     for problem in problems:
         say(problem)
     if not found:
-        which = f" of recipe '{options.recipe}'" if options.recipe else ""
-        readable = " that can be read" if problems else ""
-        raise StoreError(f"the store {store.root} holds no experiment{which}{readable}. `winnow run` makes one.")
+        raise nothing_found(store, options.names)
     return found

@@ -9,7 +9,7 @@ from typing import Any
 from rich.filesize import decimal
 from rich.table import Table
 
-from winnow.errors import CorruptResult, WinnowError
+from winnow.errors import CorruptResult, StoreError, WinnowError
 from winnow.experiments import imp
 from winnow.experiments.controls import ALL, chosen_controls
 from winnow.recipe import Recipe
@@ -46,6 +46,16 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
         of = f"{study.recipe.name} ({study_identity(study)})"
         table.add_row(of, str(study.level), str(study.recipe.replicates), "none", *counts)
     return table, problems
+
+
+def nothing_found(store: Store, names: Sequence[str]) -> StoreError:
+    """What to say where a store holds no experiment, or none that can be read of the recipes of these names."""
+    files = [*recipe_files(store), *study_files(store)]
+    if not files:
+        return StoreError(f"the store {store.root} holds no experiment. `winnow run` makes one.")
+    held = ", ".join(dict.fromkeys(path.stem.rsplit("-", 2)[0] for path in files))
+    which = f" of {', '.join(names)}" if names else ""
+    return StoreError(f"the store {store.root} holds no experiment{which} that can be read. What it holds: {held}.")
 
 
 def _besides(recipe: Recipe) -> str:

@@ -32,10 +32,15 @@ def file_name(name: str) -> str:
 def write_file(path: Path, content: bytes, *, option: str = "--store DIR") -> None:
     """Put a file in place, or replace it, in one move: readers see the old one or the new one.
 
-    `option` is what a user gives to have it elsewhere, for the error.
+    A device, a pipe or a link is not replaced: the content goes where it leads. `option` is what a user gives to have
+    it elsewhere, for the error.
     """
     if path.is_dir():
         raise StoreError(f"writing to {path} failed: it is a folder. Name a file in it.")
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        with storing(path, option=option), path.open("wb") as leading:
+            leading.write(content)
+        return
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     with storing(path, option=option):
         path.parent.mkdir(parents=True, exist_ok=True)
