@@ -182,6 +182,27 @@ def test_a_study_of_the_dense_network_leaves_the_rewind_points_for_tickets(tmp_p
     assert spans.iterations - before == 2 * (LENGTH - REWIND)  # the tickets of both replicates, and nothing else
 
 
+def test_buffers_that_another_process_gave_up_are_made_again_and_not_taken_for_zero(tmp_path: Path) -> None:
+    experiment = imp(RECIPE.edited({"retrain.how": "lr-rewinding", "replicates": 1, "levels": 1}))
+    (again,) = (row.trained for row in experiment.rows if row.level == 1)
+    assert isinstance(again.origin, Train) and again.mask is not None
+    executor = Executor(Store(tmp_path))
+    executor.run({again.origin: Content.FULL, again.mask: Content.METRICS})
+    executor.store.reduce(again.origin.key, Content.WEIGHTS)  # what a process does that needed no more
+    assert executor.run({again: Content.FULL}).missing == {}
+    assert executor.store.state(again).age == again.origin.length + again.length
+
+
+def test_what_another_process_stored_meanwhile_to_keep_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    experiment = imp(RECIPE.edited({"replicates": 1, "levels": 1}))
+    (dense,), (again,) = ([row.trained for row in experiment.rows if row.level == level] for level in (0, 1))
+    Executor(Store(tmp_path)).run({dense: Content.FULL})
+    monkeypatch.setattr(Executor, "_kept_before", lambda self, plan: {})  # as if it was not there at the start
+    Executor(Store(tmp_path)).run({again: Content.WEIGHTS})
+    manifest = Store(tmp_path).manifest(dense)
+    assert manifest is not None and manifest.kept is Content.FULL
+
+
 # What fails
 
 

@@ -269,8 +269,9 @@ class Executor:
         waiting = {source for step in plan.missing if step not in done for source in step.needs}
         for step in done:
             for source in step.needs:
-                if isinstance(source, Train) and source not in waiting:
-                    kept = max(known.get(source, Content.METRICS) for known in (targets, before))
+                manifest = self.store.manifest(source) if isinstance(source, Train) and source not in waiting else None
+                if manifest is not None:  # another process may have stored it meanwhile, to keep more of it
+                    kept = max(manifest.wanted, *(known.get(source, Content.METRICS) for known in (targets, before)))
                     self.store.reduce(source.key, kept)
                     self._known.pop(source, None)
 

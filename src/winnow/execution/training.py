@@ -13,7 +13,7 @@ from torch import Tensor
 
 from winnow.course import Course, Noise
 from winnow.dynamic import Dynamic
-from winnow.errors import WinnowError
+from winnow.errors import MissingResult, WinnowError
 from winnow.execution import progress
 from winnow.execution.examples import splits
 from winnow.execution.follow import Done, Go, Look, Work
@@ -97,11 +97,16 @@ class Trainer:
         return _Started(lane, mask, waypoint.stop, state, curve, seconds, is_longer_saved=is_longer_saved)
 
     def _origin(self, step: Train, mask: Mask | None) -> State:
-        """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs."""
+        """The state a training begins with: its origin's, masked, with the optimizer's buffers it needs.
+
+        Raises MissingResult where the buffers are gone, since another process has finished what it kept them for.
+        """
         state = starting_state(step.origin, self.store)
         state = replace(state.restarted(), iteration=step.start).with_slots(
             slot_names(step.course.updates), fresh=step.fresh_optimizer
         )
+        if state.age != step.age:
+            raise MissingResult(f"result {step.origin.key} has no optimizer buffers any more in {self.store.root}")
         if mask is not None:
             state.apply_(mask)
         return begun(state, step.dynamic, step.noise) if step.dynamic else state
