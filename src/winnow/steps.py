@@ -316,7 +316,7 @@ class Interpolate(Step):
     Source: LMC (arXiv 1912.05671), §2.
     """
 
-    SCHEMA: ClassVar[int] = 1
+    SCHEMA: ClassVar[int] = 2
 
     first: Train
     second: Train

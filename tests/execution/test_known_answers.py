@@ -53,7 +53,7 @@ def basins(shape, classes):
 
 def line(network: str, first: float, second: float, monkeypatch: pytest.MonkeyPatch, *, classes: int):
     """What is measured between two values of the weight, where examples are of the first so many classes in turn."""
-    monkeypatch.setattr(Resident, "labels_at", lambda self, index: index % classes)
+    monkeypatch.setattr(Resident, "labels_at", lambda self, index: torch.arange(len(index)) % classes)
     ends = (State(0, 0, {"layer.weight": torch.full((1, 1, 1), w)}, {}) for w in (first, second))
     shared = course(RECIPE.edited({"model.name": network}))
     return along_the_line(*ends, shared, torch.device("cpu"), points=POINTS, examples=100)

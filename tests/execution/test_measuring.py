@@ -7,8 +7,9 @@ import torch
 from torch import nn
 
 from tests.execution.conftest import RECIPE
+from winnow.data import Resident
 from winnow.execution.examples import splits
-from winnow.execution.measuring import along_the_line, distances
+from winnow.execution.measuring import _Some, along_the_line, distances
 from winnow.execution.training import initial_state
 from winnow.experiments import imp
 from winnow.from_recipe import course
@@ -73,7 +74,8 @@ def test_every_point_of_the_line_is_evaluated_with_statistics_of_its_own() -> No
     rows = along_the_line(first, second, shared, CPU, points=3, examples=500)
     assert [row["position"] for row in rows] == [0.0, 0.5, 1.0]
 
-    images, _ = next(iter(data.train.chunks(500)))
+    drawn_at = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:500]
+    images = data.train.images_at(drawn_at)
     test_images, test_labels = next(iter(data.test.chunks(10_000)))
     for row in rows:
         network = build(shared.network.name, shared.network.shape, shared.network.classes).to_empty(device="cpu")
@@ -103,3 +105,21 @@ def test_training_error_is_of_so_many_examples_as_asked_for() -> None:
     for rows, examples in zip(errors, (7, 700), strict=True):
         wrong = float(rows[0]["train_error"]) * examples
         assert wrong == pytest.approx(round(wrong), abs=1e-6)
+
+
+def test_a_split_in_order_of_its_classes_is_measured_as_one_that_is_mixed() -> None:
+    mixed = splits(course(RECIPE).examples, CPU).train
+    index = mixed.targets.argsort(stable=True)
+    by_class = Resident(
+        (mixed.images_at(index) * 255).byte(), mixed.labels_at(index), mean=None, std=None, scale=255, device="cpu"
+    )
+    some = _Some(by_class, 400)
+    images, labels = (torch.cat(parts) for parts in zip(*some.chunks(150), strict=True))
+    assert len(some) == len(images) == 400
+    assert torch.bincount(labels, minlength=10).min() > 20
+    sizes = [len(part) for part, _ in some.chunks(150)]
+    assert max(sizes) <= 150 and max(sizes) - min(sizes) <= 1
+    for _, part in some.chunks(150):
+        assert len(part.unique()) == 10
+    again = torch.cat([part for part, _ in _Some(by_class, 400).chunks(150)])
+    assert torch.equal(images, again)

@@ -14,7 +14,6 @@ from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row
 from winnow.experiments.experiment import TICKET
-from winnow.models import build
 from winnow.pruning import Mask
 from winnow.pruning.overlap import Packed, Shared, chance, together
 from winnow.pruning.units import units
@@ -81,7 +80,7 @@ def _of_one(experiment: Experiment, identity: str, row: Row, mask: Mask, store: 
     yield record("", "density", mask.density)
     for layer, density in mask.layer_densities().items():
         yield record(layer, "density", density)
-    counted = units(build(network.name, network.shape, network.classes), values, mask, network.shape)
+    counted = units(network.build(), values, mask, network.shape)
     for layer in mask:
         of_layer = counted[layer]
         yield record(layer, "units", float(of_layer.count))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -63,13 +62,13 @@ def along_the_line(
 ) -> list[Row]:
     """Loss and error (a fraction) on training and test examples at evenly spaced points between two networks.
 
-    `position` goes from 0, the first, to 1, the second. Training examples are the first `examples` of the split, as
-    they are, without augmentation. In between, the running statistics of batch normalization would be those of no
+    `position` goes from 0, the first, to 1, the second. Training examples are `examples` of the split, drawn once
+    for all lines, without augmentation. In between, the running statistics of batch normalization would be those of no
     network: they are taken anew at every point, from the same training examples. Source: LMC (arXiv 1912.05671), §2.
     """
     network = course.network.build(device)
     data = splits(course.examples, device)
-    train = _First(data.train, examples)
+    train = _Some(data.train, examples)
     engine = Plain(network, course.precision, data.task(course))
     rows: list[Row] = []
     for number in range(points):
@@ -90,7 +89,7 @@ def _between(first: State, second: State, position: float) -> State:
 
 
 @torch.no_grad()
-def _recalibrate_(network: nn.Module, state: State, train: _First, course: Course) -> None:
+def _recalibrate_(network: nn.Module, state: State, train: _Some, course: Course) -> None:
     """Take the running statistics of batch normalization anew: the plain mean over batches of the examples."""
     norms = [module for module in network.modules() if isinstance(module, _NORMS)]
     if not norms:
@@ -104,22 +103,26 @@ def _recalibrate_(network: nn.Module, state: State, train: _First, course: Cours
         norm.train()
         norm.momentum = None  # PyTorch's way of asking for the mean over all batches
     values = {name: tensor[0] for name, tensor in (state.parameters | state.buffers).items()}
-    for images, _ in train.chunks(_STATISTICS_BATCH):
+    for images, _ in train.chunks(min(_STATISTICS_BATCH, train.at_once)):
         with computing_in(course.precision, images.device):
             functional_call(network, values, (images,))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum
 
 
-@dataclass(frozen=True)
-class _First:
-    """The first so many examples of a split."""
+class _Some:
+    """So many training examples, at most: the same ones in the same order for every line, and of every class.
 
-    split: InMemory | Streamed
-    most: int
+    A split may be in order of its classes, as a folder's images are: the first of it would be of few classes, and
+    statistics over batches of one class each those of no batch that was trained on.
+    """
+
+    def __init__(self, split: InMemory | Streamed, most: int) -> None:
+        self.split = split
+        self._index = torch.randperm(len(split), generator=torch.Generator().manual_seed(0))[:most]
 
     def __len__(self) -> int:
-        return min(self.most, len(self.split))
+        return len(self._index)
 
     @property
     def at_once(self) -> int:
@@ -127,10 +130,6 @@ class _First:
         return self.split.at_once
 
     def chunks(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """See Resident."""
-        left = len(self)
-        for images, labels in self.split.chunks(size):
-            yield images[:left], labels[:left]
-            left -= len(labels)
-            if left <= 0:
-                return
+        """Their inputs and targets, in parts of one size but for an example, which is `size` at most."""
+        for part in torch.tensor_split(self._index, math.ceil(len(self) / size)):
+            yield self.split.images_at(part), self.split.labels_at(part)
