@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -138,6 +141,11 @@ def test_results_of_data_that_are_not_here_can_be_read(found: winnow.Run, monkey
     assert collect(found.experiment, Store(found.store.root), identity="").trainings
 
 
+class Kind(Enum):
+    SUM = 1
+    MEAN = 2
+
+
 def doubled(width: int) -> Any:
     return lambda shape, classes: Small(shape, classes, width)
 
@@ -169,6 +177,62 @@ def test_fingerprints_are_of_code_settings_and_values() -> None:
     assert len({fingerprint.of_module(each) for each in elu}) == 2
 
 
+@dataclass
+class Settings:
+    skip: bool
+
+
+class Holding(nn.Linear):
+    """A network that computes by what it holds, in private attributes and in objects."""
+
+    def __init__(self, **held: Any) -> None:
+        super().__init__(2, 2)
+        for name, value in held.items():
+            setattr(self, name, value)
+
+
+def held(**values: Any) -> str:
+    network = Holding(**values)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.fill_(0.5)
+    return fingerprint.of_module(network)
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ({"_scale": 1.0}, {"_scale": 0.01}),
+        ({"config": Settings(False)}, {"config": Settings(True)}),
+        ({"_config": [Settings(False)]}, {"_config": [Settings(True)]}),
+        ({"mask": torch.zeros(2)}, {"mask": torch.ones(2)}),
+        ({"table": np.zeros(2)}, {"table": np.ones(2)}),
+        ({"mode": Kind.SUM}, {"mode": Kind.MEAN}),
+        ({"act": functools.partial(torch.clamp, min=0)}, {"act": functools.partial(torch.clamp, min=1)}),
+        ({"pick": Settings(True).__eq__}, {"pick": Settings(False).__eq__}),
+    ],
+)
+def test_what_a_network_holds_counts_by_its_content(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert held(**one) == held(**one)
+    assert held(**one) != held(**other)
+
+
+def test_hooks_and_buffers_that_are_not_saved_count() -> None:
+    networks = [nn.Linear(2, 2) for _ in range(3)]
+    for network in networks:
+        network.load_state_dict(networks[0].state_dict())
+    networks[1].register_forward_hook(lambda module, inputs, outputs: outputs * 0)
+    networks[2].register_buffer("scale", torch.ones(1), persistent=False)
+    assert len({fingerprint.of_module(network) for network in networks}) == 3
+
+
+def test_a_network_that_holds_itself_has_a_fingerprint() -> None:
+    inner, outer = Holding(), nn.Sequential()
+    outer.append(inner)
+    inner.__dict__["_parent"] = [outer]
+    assert fingerprint.of_module(outer) == fingerprint.of_module(outer)
+
+
 def test_code_that_lies_in_no_file_is_told_apart() -> None:
     spaces: list[dict[str, Any]] = [{"__name__": "__main__"} for _ in range(3)]
     for space, width in zip(spaces, (2, 2, 3), strict=True):
@@ -178,12 +242,33 @@ def test_code_that_lies_in_no_file_is_told_apart() -> None:
     assert first != other
 
 
-def test_a_function_that_holds_what_cannot_be_told_apart_is_refused() -> None:
-    class Opaque:
-        pass
+@pytest.mark.parametrize(
+    "before, after",
+    [
+        ("WIDTH = 300", "WIDTH = 20"),
+        ("class Net: factor = lambda self: 1", "class Net: factor = lambda self: 0"),
+        ("def helper(): return 1", "def helper(): return 0"),
+        (
+            "class Base:\n def f(self): return 1\nclass Net(Base): pass",
+            "class Base:\n def f(self): return 0\nclass Net(Base): pass",
+        ),
+    ],
+    ids=["a number", "a class", "a function", "what a class derives from"],
+)
+def test_what_code_at_a_prompt_names_counts(before: str, after: str) -> None:
+    def named(globals_of: str) -> str:
+        space: dict[str, Any] = {"__name__": "__main__", "WIDTH": 1, "Net": None, "helper": None}
+        exec(globals_of, space)
+        exec("def small(classes): return [WIDTH, Net, helper]", space)
+        return fingerprint.of_callable(space["small"])
 
-    opaque = Opaque()
+    assert named(before) == named(before)
+    assert named(before) != named(after)
+
+
+def test_a_function_that_holds_what_cannot_be_told_apart_is_refused() -> None:
+    opaque = iter([1])
     with pytest.raises(
-        RecipeError, match=r"the network's function holds a Opaque, and nothing tells one of these from"
+        RecipeError, match=r"the network's function holds a list_iterator, and nothing tells one of these from"
     ):
         fingerprint.of_callable(lambda classes: opaque)

@@ -54,11 +54,16 @@ def code(value: Any) -> str:
     """
     module = inspect.getmodule(value)
     try:
-        text = inspect.getsource(module) if module else inspect.getsource(value)
-        described = ast.dump(ast.parse(text))
+        return _of_text(inspect.getsource(module) if module else inspect.getsource(value))
     except (OSError, TypeError, SyntaxError):
-        described = f"{getattr(module, '__name__', '')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
-    return hashlib.sha256(described.encode()).hexdigest()[:16]
+        name = f"{getattr(module, '__name__', '')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
+        return hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=64)
+def _of_text(text: str) -> str:
+    """Of a long module the syntax tree takes a second."""
+    return hashlib.sha256(ast.dump(ast.parse(text)).encode()).hexdigest()[:16]
 
 
 def _is_dotted(module: str) -> bool:
