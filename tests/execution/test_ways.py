@@ -89,7 +89,7 @@ def test_a_random_mask_has_the_tickets_number_of_weights_and_is_seeded_by_the_re
         assert isinstance(step.mask, Draw)
         own, found = mask_of(ticket(experiment, level), store), mask_of(step, store)
         assert found.kept == own.kept and found != own
-        assert found == drawn(own, step.mask.how, generator(0, 0, "mask", 0))
+        assert found == drawn(own, step.mask.how, generator(0, 0, "mask", step.mask.sample))
         assert store.curve(step).last == LENGTH
 
 
@@ -186,7 +186,7 @@ def test_a_run_that_keeps_its_weights_is_done_when_it_is_done(tmp_path: Path, ho
     other = recipe.edited({"retrain.how": "fine-tuning" if how == "lr-rewinding" else "lr-rewinding"})
     run(other, tmp_path)  # shares the dense network
     assert spans.iterations - trained == 2 * (LENGTH - REWIND)
-    controlled = recipe.edited({"control": ["random"]})
+    controlled = recipe.edited({"control": ["signs"]})
     run(controlled, tmp_path)  # for which the first level's end is needed in full again
     assert spans.iterations - trained == (2 + 1 + 2) * (LENGTH - REWIND)
     assert not planned(controlled, tmp_path).missing

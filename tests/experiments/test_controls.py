@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from winnow.errors import RecipeError
 from winnow.experiments import Experiment, controls, imp
 from winnow.experiments.stability import stability
 from winnow.recipes import read
@@ -103,3 +104,26 @@ def test_the_reinitialized_control_trains_the_whole_schedule_whatever_way_ticket
     found = row(experiment, "reinit", 1)
     assert (found.start, found.stop) == (0, 100)
     assert isinstance(found.origin, Init)
+
+
+SPARSE_START = {"retrain.how": "lr-rewinding", "levels": 2}
+"""Level 2 starts from the weights with which level 1 ended."""
+
+
+@pytest.mark.parametrize("name", ["random", "shuffle", "random-global", "erdos-renyi", "swap"])
+def test_another_mask_is_not_laid_on_weights_that_an_earlier_one_has_made_zero(name: str) -> None:
+    with pytest.raises(RecipeError, match=f"the control '{name}' lays another mask on .* most of the others are zero"):
+        imp(BASE.edited(SPARSE_START | {"control": [name]}))
+    found = imp(BASE.edited(SPARSE_START | {"control": [name], "prune.rounds": "one-shot"}))
+    assert name in {each.control for each in found.rows}
+
+
+def test_all_leaves_out_what_needs_weights_that_are_zero() -> None:
+    found = {each.control for each in imp(BASE.edited(SPARSE_START | {"control": ["all"]})).rows}
+    assert found == {"ticket", "reinit", "signs", "signs-shuffled", "dense-longer"}
+
+
+def test_the_two_random_masks_of_a_level_have_no_more_in_common_than_by_chance() -> None:
+    experiment = imp(BASE.edited({"control": ["random", "erdos-renyi"]}))
+    draws = [row(experiment, control, 1).mask for control in ("random", "erdos-renyi")]
+    assert len({each.sample for each in draws if isinstance(each, Draw)}) == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -60,7 +61,7 @@ def nothing_found(store: Store, names: Sequence[str]) -> StoreError:
 
 def _besides(recipe: Recipe) -> str:
     """The controls and rivals of a recipe; of all controls, the word for them."""
-    has_all = set(chosen_controls([ALL], recipe.replicates)) <= set(chosen_controls(recipe.control, recipe.replicates))
+    has_all = set(chosen_controls(replace(recipe, control=(ALL,)))) <= set(chosen_controls(recipe))
     return ", ".join(dict.fromkeys((*([ALL] if has_all else recipe.control), *recipe.rival))) or "none"
 
 

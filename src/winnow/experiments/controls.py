@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from winnow.errors import UnknownName
+from winnow.errors import RecipeError, UnknownName
+from winnow.experiments.retraining import way
+from winnow.recipe import Recipe
 from winnow.steps import Alter, Draw, Init, Prune, Train
 
 ALL = "all"
@@ -37,18 +39,22 @@ Control = Callable[[Place], Train]
 
 _CONTROLS: dict[str, Control] = {}
 _OF_SEVERAL: set[str] = set()
+_ON_WHOLE: set[str] = set()
 
 
-def register_control(name: str, *, of_several: bool = False) -> Callable[[Control], Control]:
+def register_control(name: str, *, of_several: bool = False, on_whole: bool = False) -> Callable[[Control], Control]:
     """Add a control under the name by which a recipe's `control` finds it.
 
-    `of_several` is whether it needs several replicates; `all` then leaves it out where there is one.
+    `of_several` is whether it needs several replicates, `on_whole` whether it lays another mask on the weights that the
+    ticket starts from, which then must all be there. `all` leaves it out where that is not so.
     """
 
     def add(control: Control) -> Control:
         _CONTROLS[name] = control
         if of_several:
             _OF_SEVERAL.add(name)
+        if on_whole:
+            _ON_WHOLE.add(name)
         return control
 
     return add
@@ -66,19 +72,33 @@ def named_control(name: str) -> Control:
     return _CONTROLS[name]
 
 
-def chosen_controls(names: Sequence[str], replicates: int = 2) -> dict[str, Control]:
-    """The controls that a recipe's `control` names, each once. Raises UnknownName.
+def chosen_controls(recipe: Recipe) -> dict[str, Control]:
+    """The controls that a recipe's `control` names, each once; `all` names every one that it can have.
 
-    `all` names every one, but for those that need several replicates where there is one.
+    Raises UnknownName, and RecipeError for one that it cannot have.
 
-    >>> list(chosen_controls(["random", "reinit", "random"]))
+    >>> from winnow.recipes import read
+    >>> list(chosen_controls(read("digits").edited({"control": ["random", "reinit", "random"]})))
     ['random', 'reinit']
-    >>> list(chosen_controls(["all"])) == list(controls())
+    >>> list(chosen_controls(read("digits").edited({"control": ["all"]}))) == list(controls())
     True
     """
-    every = [name for name in _CONTROLS if replicates > 1 or name not in _OF_SEVERAL]
-    spelled = [each for name in names for each in (every if name == ALL else (name,))]
-    return {name: named_control(name) for name in spelled}
+    starts_sparse = recipe.prune.rounds == "iterative" and way(recipe.retrain)[0] == "end"
+    every = [
+        name
+        for name in _CONTROLS
+        if not (name in _OF_SEVERAL and recipe.replicates == 1) and not (name in _ON_WHOLE and starts_sparse)
+    ]
+    chosen = {name: named_control(name) for each in recipe.control for name in (every if each == ALL else (each,))}
+    for name in chosen:
+        if starts_sparse and name in _ON_WHOLE:
+            raise RecipeError(
+                f"the control '{name}' lays another mask on the weights that a ticket starts from. Those are of the "
+                f"training before here (retrain.weights 'end'): under its mask, most of the others are zero.\n"
+                f"Rewind the weights (retrain.how 'weight-rewinding'), prune at once (prune.rounds 'one-shot'), or "
+                f"leave the control out."
+            )
+    return chosen
 
 
 @register_control("reinit")
@@ -92,7 +112,7 @@ def reinit(place: Place) -> Train:
     return replace(place.ticket, origin=drawn_anew, start=0, stop=place.dense.stop, fresh_optimizer=False)
 
 
-@register_control("random")
+@register_control("random", on_whole=True)
 def random(place: Place) -> Train:
     """A random mask with the density of each of the ticket's layers, on the ticket's own W_k.
 
@@ -103,7 +123,7 @@ def random(place: Place) -> Train:
     return _under(place, "layerwise")
 
 
-@register_control("shuffle")
+@register_control("shuffle", on_whole=True)
 def shuffle(place: Place) -> Train:
     """The ticket's mask permuted within each output unit (row of a matrix, filter), on the ticket's own W_k.
 
@@ -114,7 +134,7 @@ def shuffle(place: Place) -> Train:
     return _under(place, "units")
 
 
-@register_control("random-global")
+@register_control("random-global", on_whole=True)
 def random_global(place: Place) -> Train:
     """A random mask of as many weights in all, uniform over the network, on the ticket's own W_k.
 
@@ -123,7 +143,7 @@ def random_global(place: Place) -> Train:
     return _under(place, "global")
 
 
-@register_control("erdos-renyi")
+@register_control("erdos-renyi", on_whole=True)
 def erdos_renyi(place: Place) -> Train:
     """A random mask of as many weights in all, told to the layers as in Erdős-Rényi graphs, on the ticket's own W_k.
 
@@ -165,7 +185,8 @@ def dense_longer(place: Place) -> Train:
 
 def _under(place: Place, how: str) -> Train:
     """The ticket's training under a random mask after its own."""
-    mask = Draw(like=place.mask, how=how, seed=place.init.seed, replicate=place.init.replicate)
+    stream = 1 if how == "erdos-renyi" else 0  # of the same one it would have most weights of `random`'s
+    mask = Draw(like=place.mask, how=how, seed=place.init.seed, replicate=place.init.replicate, sample=stream)
     return replace(place.ticket, mask=mask)
 
 

@@ -29,7 +29,7 @@ def imp(recipe: Recipe) -> Experiment:
     UnknownName, where the recipe cannot be followed.
     """
     shared = course(recipe)
-    if "reinit" in chosen_controls(recipe.control, recipe.replicates) and shared.network.is_fixed:
+    if "reinit" in chosen_controls(recipe) and shared.network.is_fixed:
         raise RecipeError(
             "control 'reinit' draws weights anew, and this network was handed over as a module with its own values.\n"
             "Hand over the function or class that builds it, or leave the control out."
@@ -90,7 +90,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
                 extra=extra + ticket.length,
                 replicates=recipe.replicates,
             )
-            for name, control in chosen_controls(recipe.control, recipe.replicates).items():
+            for name, control in chosen_controls(recipe).items():
                 yield Row(control=name, replicate=init.replicate, level=level, trained=control(place))
         elif is_iterative and level < recipe.levels:  # trained to rank its weights, and no further
             yield Row(control=TICKET, replicate=init.replicate, level=level, trained=replace(ticket, stop=p))

@@ -14,7 +14,7 @@ from winnow.steps import Step, Train
 _Step = TypeVar("_Step", bound=Step)
 
 
-@register_control("swap", of_several=True)
+@register_control("swap", of_several=True, on_whole=True)
 def swap(place: Place) -> Train:
     """The mask of another replicate on this replicate's W_k, trained as the ticket is.
 

@@ -19,7 +19,8 @@ Drawing = Callable[[Mask, Generator], Mask]
 def drawn(mask: Mask, how: str, generator: Generator) -> Mask:
     """A random mask after another; `how` says what the two have in common. Raises UnknownName.
 
-    From the same generator, masks drawn after nested masks are nested: chance, too, removes level by level.
+    From the same generator, masks drawn after nested masks are nested: chance, too, removes level by level. (But for
+    single weights of `erdos-renyi`: a layer may get one more of fewer in all, by what is rounded.)
 
     >>> mask = Mask({"fc.weight": torch.tensor([[True, False, False], [False, True, False]])})
     >>> drawn(mask, "layerwise", Generator().manual_seed(0)).layer_densities() == mask.layer_densities()

@@ -15,8 +15,9 @@ def altered(weights: Mapping[str, Tensor], mask: Mask, how: str, generator: Gene
     """A network's values with those that a mask names altered: `signs` or `signs-shuffled`. Raises UnknownName.
 
     `signs`: every weight becomes its sign times one magnitude for the layer, the standard deviation of the whole
-    layer (before masking). `signs-shuffled`: so too, with the signs of the weights that remain permuted among them,
-    so that a layer has as many of each sign as before, at other places. All that the mask does not name stays.
+    layer before masking (of those weights that no earlier mask has made zero). `signs-shuffled`: so too, with the signs
+    of the weights that remain permuted among them, so that a layer has as many of each sign as before, at other places.
+    All that the mask does not name stays.
 
     Source: Zhou et al. 2019 (arXiv 1905.01067), §3: "constant" values, with the signs kept or random.
 
@@ -34,5 +35,6 @@ def altered(weights: Mapping[str, Tensor], mask: Mask, how: str, generator: Gene
         if how == "signs-shuffled":
             remaining = signs[kept]
             signs[kept] = remaining[torch.randperm(len(remaining), generator=generator)]
-        new[name] = signs * weights[name].double().std(correction=0).to(signs.dtype)
+        there = weights[name][weights[name] != 0].double()
+        new[name] = signs * (there.std(correction=0).to(signs.dtype) if len(there) else 0)
     return new
