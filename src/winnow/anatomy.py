@@ -151,10 +151,11 @@ class Anatomy:
         ]
 
     def _pairs(self) -> Iterator[tuple[float, MaskRecord]]:
-        """The weights per unit and the density of each layer of each mask."""
+        """The weights per unit and the density of each layer of each mask that computes units."""
         per_unit = {_place(record): record.value for record in self._of("weights_per_unit")}
         for record in self._of("density"):
-            yield per_unit[_place(record)], record
+            if _place(record) in per_unit:
+                yield per_unit[_place(record)], record
 
     def _of(self, metric: str) -> Iterable[MaskRecord]:
         return (record for record in self.records if record.metric == metric and record.layer)

@@ -98,3 +98,25 @@ def test_a_network_that_a_study_trained_under_other_noise_gives_masks_to_compare
 def test_limits_that_mean_nothing_are_refused(winnow: Winnow, finished: Path, option: str, value: str) -> None:
     said = winnow("masks", "digits", *TINY, "--store", finished, f"--{option}", value)
     assert said.code == 1 and said.err.startswith(f"winnow: --{option} is {value}; give ")
+
+
+def test_of_ones_own_network_masks_tell_what_computes_units_and_leave_out_what_does_not(
+    winnow: Winnow, tmp_path: Path
+) -> None:
+    place = tmp_path / "mixing.py"
+    place.write_text(
+        "import torch\n"
+        "class Mixing(torch.nn.Module):\n"
+        "    def __init__(self, shape, classes):\n"
+        "        super().__init__()\n"
+        "        self.first, self.last = torch.nn.Linear(64, 8), torch.nn.Linear(8, classes)\n"
+        "        self.mix = torch.nn.Parameter(torch.eye(8))\n"
+        "    def forward(self, images):\n"
+        "        return self.last(self.first(images.flatten(1)).relu() @ self.mix)\n"
+    )
+    own = ("digits", *TINY, "--model.name", f"{place}:Mixing", "--model.init", "own", "--prune.include", "mix")
+    assert winnow("run", *own, "--progress", "quiet", "--store", tmp_path / "store").code == 0
+    said = winnow("masks", *own, "--store", tmp_path / "store")
+    assert said.code == 0, said.err
+    assert len(lines(said.out, "mix")) == 2  # density and signs, and no units
+    assert lines(said.out, "first.weight,", "8") and "nan" not in said.out

@@ -8,7 +8,7 @@ from torch import nn
 
 from winnow.errors import RecipeError
 from winnow.models import build
-from winnow.pruning.layers import parameters, prunable_layers
+from winnow.pruning.layers import check_outputs_lie_first, parameters, prunable_layers
 from winnow.recipe import Pruning, Rates
 
 RATES = Rates(conv=0.3, linear=0.2, output=0.1)
@@ -128,3 +128,17 @@ def test_the_papers_networks_have_the_kinds_they_had() -> None:
     layers = prunable_layers(build("resnet-20", (3, 32, 32), 10), Rates(conv=0.2), exclude=("*.shortcut.*",))
     assert sum(layer.size for layer in layers.values()) == 267_696
     assert {layer.kind for layer in layers.values()} == {"conv"}
+
+
+def test_a_module_under_two_names_is_one_parameter() -> None:
+    shared = nn.Linear(4, 4)
+    network = nn.Sequential(shared, shared, nn.Linear(4, 2))
+    assert list(prunable_layers(network, Rates(linear=0.2, output=0.1))) == ["0.weight", "2.weight"]
+
+
+@pytest.mark.parametrize("granularity", ["unit", "2:4"])
+def test_units_and_patterns_are_refused_where_outputs_do_not_come_first(granularity: str) -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.ConvTranspose2d(1, 4, 3))
+    with pytest.raises(RecipeError, match=r"goes by a kernel's outputs as its first dimension, and '1.weight' \(ConvT"):
+        check_outputs_lie_first(network, ["0.weight", "1.weight"], f"prune.granularity '{granularity}'")
+    check_outputs_lie_first(network, ["0.weight"], "prune.granularity")

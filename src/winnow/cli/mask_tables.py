@@ -114,7 +114,8 @@ def layers_tables(found: Anatomy) -> Group:
         table.add_column("layer", no_wrap=True)
         for level in levels:
             table.add_column(f"level {level}", justify="right", no_wrap=True)
-        for layer in (*found.layers, ""):
+        told = [layer for layer in found.layers if cell is not dead or found.values("units", levels[0], layer=layer)]
+        for layer in (*told, ""):
             count = f", {found.mean('units', levels[0], layer=layer):.0f}" if cell is dead and layer else ""
             table.add_row((layer or "all") + count, *(cell(layer, level) for level in levels))
         blocks.append(table)
@@ -129,8 +130,9 @@ def layers_tables(found: Anatomy) -> Group:
 
 
 def _over_layers(found: Anatomy, metric: str, level: int, layer: str = "") -> float:
-    """The mean of a count over replicates: of a layer, or of all together."""
-    return sum(found.mean(metric, level, layer=each) for each in ([layer] if layer else found.layers))
+    """The mean of a count over replicates: of a layer, or of all that compute units together."""
+    means = [found.mean(metric, level, layer=each) for each in ([layer] if layer else found.layers)]
+    return sum(mean for mean in means if not math.isnan(mean))
 
 
 def _spaced(levels: list[int]) -> list[int]:

@@ -81,7 +81,7 @@ def _of_one(experiment: Experiment, identity: str, row: Row, mask: Mask, store: 
     for layer, density in mask.layer_densities().items():
         yield record(layer, "density", density)
     counted = units(network.build(), values, mask, network.shape)
-    for layer in mask:
+    for layer in [layer for layer in mask if layer in counted]:  # embeddings, say, compute no units
         of_layer = counted[layer]
         yield record(layer, "units", float(of_layer.count))
         yield record(layer, "no_incoming", float((~of_layer.incoming).sum()))

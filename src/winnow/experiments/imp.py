@@ -13,6 +13,7 @@ from winnow.experiments.rivals import rivals
 from winnow.from_recipe import course, timeline
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
+from winnow.pruning.layers import check_outputs_lie_first
 from winnow.pruning.scores import named_score
 from winnow.recipe import Recipe
 from winnow.steps import Init, Noise, Prune, Train
@@ -35,7 +36,11 @@ def imp(recipe: Recipe) -> Experiment:
             "Hand over the function or class that builds it, or leave the control out."
         )
     network = shared.network.build()
-    prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    layers = prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    if recipe.prune.granularity != WEIGHT:
+        check_outputs_lie_first(network, layers, f"prune.granularity '{recipe.prune.granularity}'")
+    if "shuffle" in chosen_controls(recipe):
+        check_outputs_lie_first(network, layers, "the control 'shuffle'")
     exempt(shared.updates, network, ())
     _check_levels(recipe)
 

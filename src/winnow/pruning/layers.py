@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -108,6 +108,21 @@ def parameters(
     return [_decided(name, use, rates, exclude, include) for name, use in found.items()]
 
 
+def check_outputs_lie_first(network: nn.Module, layers: Collection[str], what: str) -> None:
+    """Raise RecipeError where a prunable kernel has its outputs in another dimension than the first.
+
+    `what` is what takes the first for them: units, patterns along the inputs, shuffling within units.
+    """
+    for path, module in cast("Iterator[tuple[str, nn.Module]]", network.named_modules()):
+        name = f"{path}.weight".removeprefix(".")
+        is_transposed = type(module).__name__ == "Conv1D" or getattr(module, "transposed", False) is True
+        if name in layers and is_transposed:
+            raise RecipeError(
+                f"{what} goes by a kernel's outputs as its first dimension, and '{name}' ({type(module).__name__}) has "
+                f"them in its second.\nLeave such layers out (prune.exclude), or prune single weights."
+            )
+
+
 @dataclass(frozen=True)
 class _Use:
     """A parameter as a module uses it."""
@@ -120,7 +135,7 @@ class _Use:
 
 def _found(network: nn.Module) -> dict[str, _Use]:
     """Every parameter by its first name. One that an embedding uses too is an embedding."""
-    modules = dict(cast("Iterator[tuple[str, nn.Module]]", network.named_modules()))
+    modules = dict(cast("Iterator[tuple[str, nn.Module]]", network.named_modules(remove_duplicate=False)))
     first: dict[int, str] = {}
     found: dict[str, _Use] = {}
     last_linear = ""

@@ -73,7 +73,8 @@ def units(network: nn.Module, values: Mapping[str, Tensor], mask: Mask, shape: t
     found: dict[str, Units] = {}
     for (name, output), gradient in zip(cut.items(), gradients, strict=True):
         kept = mask.get(name)
-        rows = (torch.ones(kernels[name].get_parameter("weight").shape) if kept is None else kept).flatten(1)
+        rows = torch.ones(kernels[name].get_parameter("weight").shape) if kept is None else kept
+        rows = (rows.movedim(1, 0) if getattr(kernels[name], "transposed", False) else rows).flatten(1)
         axis = 1 if isinstance(kernels[name], CONVOLUTIONS) else output.ndim - 1
         others = [each for each in range(output.ndim) if each != axis]
         found[name] = Units(rows.any(1), gradient.abs().sum(others) > 0, int(rows.sum()))
