@@ -36,11 +36,11 @@ def test_every_control_fits_into_80_columns() -> None:
 
 def test_a_level_that_was_trained_to_rank_its_weights_alone_says_how_far() -> None:
     accuracies = {(TICKET, level): [0.9, 0.9] for level in (1, 2, 3)} | {DENSE: [0.91, 0.92]}
-    lines = shown(results_of(accuracies, prune={"at": "300it", "train_levels": [1, 3]}))
+    lines = shown(results_of(accuracies, prune={"at": "200it", "train_levels": [1, 3]}))
     endings = {line.split()[1]: line.split()[-1] for line in lines if line.startswith("ticket")}
-    assert endings == {"1": "no", "2": "300it", "3": "no"}
-    assert "pruned at 300it" in " ".join(lines[:2])
-    assert any(line.endswith("to 300it") for line in lines)
+    assert endings == {"1": "no", "2": "200it", "3": "no"}
+    assert "pruned at 200it" in " ".join(lines[:2])
+    assert any(line.endswith("to 200it") for line in lines)
 
 
 def test_a_table_says_how_its_tickets_were_made_where_that_is_not_as_usual() -> None:

@@ -228,3 +228,16 @@ def test_titles_say_where_tickets_start_from(changes: dict[str, Any], words: str
 ])  # fmt: skip
 def test_titles_say_how_weights_are_pruned(changes: dict[str, Any], words: str) -> None:
     assert pruned(BASE.edited(changes)) == words
+
+
+def test_a_level_that_ranks_at_the_end_is_not_cut_short() -> None:
+    recipe = BASE.edited({"prune.at": "100%", "prune.train_levels": [2]})
+    assert [row.is_cut(recipe) for row in imp(recipe).rows] == [False] * 3
+
+
+@pytest.mark.parametrize("score", ["movement", "magnitude-change"])
+def test_how_far_weights_have_come_ranks_none_where_training_begins(score: str) -> None:
+    start = {"prune.score": score, "prune.at": "rewind", "prune.rounds": "one-shot"}
+    with pytest.raises(RecipeError, match=f"prune.score '{score}' ranks weights by how far .* all are there still"):
+        imp(BASE.edited(start | {"rewind": "0it"}))
+    assert imp(BASE.edited(start)).rows  # at k = 30 they have come somewhere

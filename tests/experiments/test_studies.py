@@ -8,7 +8,7 @@ import pytest
 from winnow.errors import RecipeError
 from winnow.experiments import imp, instability, stability
 from winnow.experiments.search import Judgement, bisect, candidates
-from winnow.experiments.study import nearest_level
+from winnow.experiments.study import nearest_level, places
 from winnow.recipes import read
 from winnow.steps import Compare, Draw, Interpolate, Train
 from winnow.timeline import Amount
@@ -148,3 +148,13 @@ def test_a_judgement_is_clear_where_the_interval_is_on_one_side(
 ) -> None:
     found = Judgement(0, values, 2.0)
     assert (found.is_stable, found.is_clear) == (is_stable, is_clear)
+
+
+@pytest.mark.parametrize("k, is_fresh", [("0it", False), ("5it", True)])
+def test_where_tickets_begin_with_fresh_buffers_so_does_the_dense_network_beside_them(k: str, is_fresh: bool) -> None:
+    recipe = RECIPE.edited({"optimizer.at_rewind": "fresh"})
+    for place in places(recipe, [Amount.parse(k)], 2)[0]:
+        for sample in range(2):
+            dense, ticket = place.child("dense", sample), place.child("ticket", sample)
+            assert dense.fresh_optimizer == is_fresh and dense.age == ticket.age
+            assert dense.noise == ticket.noise

@@ -279,3 +279,26 @@ def test_a_score_of_ones_own_carries_a_fingerprint_of_its_code_that_comments_do_
 def test_an_unknown_score_is_told_with_the_way_to_name_ones_own() -> None:
     with pytest.raises(UnknownName, match=r"Did you mean 'synflow'\?\nValid: .*path/to/file.py:function"):
         named_score("synflo")
+
+
+def test_grasp_is_of_the_loss_that_training_lowers() -> None:
+    def of_both(outputs: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
+        return sum((functional.cross_entropy(each, labels) for each in outputs), torch.zeros(()))
+
+    of = context()
+    network = of.network
+    assert network is not None
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for name, module in network.named_children():
+                self.add_module(name, module)
+
+        def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+            logits = network(images)
+            return logits, logits
+
+    once = scores()["grasp"](of)
+    twice = scores()["grasp"](dataclasses.replace(of, network=Twice(), loss=of_both))
+    assert_close(twice, {name: 4 * score for name, score in once.items()}, rtol=1e-3)

@@ -139,6 +139,6 @@ def _whole_if_longer(training: Training) -> Training:
 
 def test_levels_that_were_not_trained_to_the_end_are_not_drawn(figure_of: Drawn) -> None:
     accuracies = {(TICKET, level): [0.9, 0.8] for level in (1, 2, 3)} | {DENSE: [0.91, 0.92]}
-    found = results_of(accuracies, prune={"at": "300it", "train_levels": [1, 3]})
-    assert [level.cut for level in found.levels] == [None, None, 300, None]
+    found = results_of(accuracies, prune={"at": "200it", "train_levels": [1, 3]})
+    assert [level.cut for level in found.levels] == [None, None, 200, None]
     assert list(curves(figure_of(found), 0)["tickets"][0].get_xdata()) == pytest.approx([100, 80, 51.2])

@@ -4,6 +4,7 @@ import errno
 import json
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
@@ -414,3 +415,16 @@ def test_processes_that_write_and_read_one_result_never_see_half_of_it(tmp_path:
         assert [writer.communicate()[1] for writer in writers] == [b"", b""]
     assert not (root / "corrupt").exists()
     assert reads > 0
+
+
+def test_a_result_that_is_being_replaced_is_waited_for(store: Store) -> None:
+    put(store)
+    there, aside = folder(store, TRAIN), store.root / "temporary" / f"{TRAIN.key}-1a2b3c4d-old"
+    aside.parent.mkdir(exist_ok=True)
+    there.rename(aside)  # the first of the two moves of `write_folder`
+    second = threading.Timer(0.05, lambda: aside.rename(there))
+    second.start()
+    assert store.manifest(TRAIN) is not None
+    second.join()
+    there.rename(aside)
+    assert store.manifest(TRAIN) is None  # who was replacing it has died

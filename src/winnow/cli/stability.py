@@ -32,7 +32,8 @@ class Options(WithExecution):
     replicates."""
 
     pruning_samples: Annotated[int, tyro.conf.arg(metavar="N")] = 1
-    """Noises for stability to pruning in each replicate. The paper's 3 comparisons are 1 in each of 3 replicates."""
+    """Noises for stability to pruning in each replicate. The paper's 3 comparisons are 1 in each of 3 replicates. The
+    first is the noise that the mask was found under, which brings the two networks a little closer than others do."""
 
     random: bool = True
     """Whether to measure random masks of the same layer-wise densities beside IMP's."""

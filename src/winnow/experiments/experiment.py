@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from winnow.experiments.retraining import switches
+from winnow.from_recipe import timeline
 from winnow.recipe import Recipe
 from winnow.steps import Alter, Content, Draw, Init, Prune, Step, Train
 
@@ -36,7 +38,8 @@ class Row:
     def is_cut(self, recipe: Recipe) -> bool:
         """Whether it was trained only as far as the next level needs, to rank its weights (`prune.at`)."""
         chosen = recipe.prune.train_levels
-        return self.level > 0 and chosen is not None and self.level not in chosen
+        is_chosen = chosen is None or self.level in chosen
+        return self.level > 0 and not is_chosen and self.trained.stop < switches(recipe.retrain, timeline(recipe)).stop
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -103,6 +103,9 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
             extra += ticket.length if p == amounts.length else p - ticket.start
 
 
+_OF_MOVES = ("movement", "magnitude-change")
+
+
 def _ranked(trained: Train, p: int, length: int, point: Init | Train) -> Init | Train:
     """The weights that a level ranks: of a training at its end, or at an iteration p before it; or at k."""
     if p == length:
@@ -112,6 +115,11 @@ def _ranked(trained: Train, p: int, length: int, point: Init | Train) -> Init | 
 
 
 def _check_levels(recipe: Recipe) -> None:
+    if recipe.prune.score in _OF_MOVES and recipe.prune.at == "rewind" and timeline(recipe).rewind == 0:
+        raise RecipeError(
+            f"prune.score '{recipe.prune.score}' ranks weights by how far they have come from where they began, and at "
+            f"prune.at 'rewind' with k = 0 all are there still.\nGive a later prune.at, or another score."
+        )
     pattern = Pattern.parse(recipe.prune.granularity)
     if pattern and recipe.levels > 1:
         raise RecipeError(

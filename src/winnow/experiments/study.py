@@ -89,9 +89,11 @@ class Place:
             assert self.ticket is not None
             mask = self.mask if network == TICKET else self.random
             return replace(self.ticket, mask=mask, noise=noise, stop=stop)
-        if sample == 0:
+        fresh = self.ticket is not None and self.ticket.fresh_optimizer and self.k > 0
+        if sample == 0 and not fresh:
             return replace(self.dense, stop=stop)
-        return replace(self.dense, origin=self.point, start=self.k, noise=noise, stop=stop)
+        start = replace(self.dense, origin=self.point, start=self.k, noise=noise, stop=stop)
+        return replace(start, fresh_optimizer=True) if fresh else start  # both must begin alike but for the mask
 
     def children(self, network: Subnetwork, samples: int) -> list[Child]:
         """The trainings of a network to the end, under the first so many samples of noise."""

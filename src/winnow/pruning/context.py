@@ -100,8 +100,10 @@ class Context:
             raise RecipeError(_ALONE)
         return self.images(count or self.batch, per_class)
 
-    def outputs(self, images: Tensor, values: Mapping[str, Tensor] | None = None, *, training: bool = True) -> Tensor:
-        """The network's outputs (n, classes), with some of its values given instead: differentiable in those.
+    def outputs(self, images: Tensor, values: Mapping[str, Tensor] | None = None, *, training: bool = True) -> Any:
+        """The network's outputs, (n, classes) or several such, with some of its values given instead.
+
+        They are differentiable in those.
 
         In training mode batches are normalized by themselves, in evaluation mode by running statistics, which stay
         as they are in either.
@@ -114,8 +116,7 @@ class Context:
         call = {name: value.clone() if name in buffers else value for name, value in call.items()}
         self.network.train(training)
         with self.randomness() if training else nullcontext():
-            outputs: Any = functional_call(self.network, call, (images,))
-        return outputs
+            return functional_call(self.network, call, (images,))
 
     def gradients(self, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """The gradient of the mean loss of some examples in each prunable weight, in training mode."""

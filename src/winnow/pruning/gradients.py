@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.utils._pytree import tree_map_only
 
 from winnow.pruning.context import Context
 from winnow.pruning.scores import register_score
@@ -54,7 +54,8 @@ def grasp(context: Context) -> Mapping[str, Tensor]:
     """
     images, labels = context.examples(_PER_CLASS, per_class=True)
     weights = {name: weight.detach().clone().requires_grad_() for name, weight in context.weights.items()}
-    loss = functional.cross_entropy(context.outputs(images, weights) / TEMPERATURE, labels)
+    outputs = tree_map_only(Tensor, lambda each: each / TEMPERATURE, context.outputs(images, weights))
+    loss = context.loss(outputs, labels)
     gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
     flow = sum(((g.detach() * g).sum() for g in gradients), torch.zeros((), device=images.device))
     products = torch.autograd.grad(flow, list(weights.values()))  # Hg, with g held fixed

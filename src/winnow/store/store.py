@@ -53,6 +53,9 @@ _OWN = {
     "temporary",
 }
 
+_LOOKS = 30
+"""How often to look for a result that is being replaced, a hundredth of a second apart. Who did it may have died."""
+
 _Result = TypeVar("_Result")
 
 STATE, MASK, METRICS, MEASURED = "state.safetensors", "mask.safetensors", "metrics.csv", "measured.csv"
@@ -107,14 +110,22 @@ class Store:
     # Reading
 
     def manifest(self, step: Step | str) -> Manifest | None:
-        """The manifest of a step's result, or None where there is no result. A damaged one is moved aside."""
+        """The manifest of a step's result, or None where there is no result. A damaged one is moved aside.
+
+        One that another process is just replacing, in two moves, is waited for.
+        """
         key = step if isinstance(step, str) else step.key
-        try:
-            return Manifest.from_bytes((self.folder(key) / NAME).read_bytes())
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except CorruptResult as error:
-            raise self.set_aside(key, str(error)) from None
+        for look in range(_LOOKS):
+            try:
+                return Manifest.from_bytes((self.folder(key) / NAME).read_bytes())
+            except (FileNotFoundError, NotADirectoryError):
+                if any((self.root / "temporary").glob(f"{key}-*-old")):  # write_folder has moved the old one there
+                    time.sleep(0.01)
+                elif look:
+                    break
+            except CorruptResult as error:
+                raise self.set_aside(key, str(error)) from None
+        return None
 
     def failure(self, step: Step) -> Failure | None:
         """Why a step ended without a result, if it did."""
