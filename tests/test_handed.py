@@ -161,6 +161,12 @@ def test_names_of_objects() -> None:
         handed_network(3)  # pyright: ignore
 
 
+def test_what_is_found_is_told_in_a_few_lines(found: winnow.Run) -> None:
+    for each, most in ((found, 4), (found.results, 1), (found.ticket(1), 1)):
+        told = repr(each).splitlines()
+        assert len(told) <= most and max(map(len, told)) < 150
+
+
 def test_fingerprints_are_of_code_settings_and_values() -> None:
     assert fingerprint.of_callable(doubled(2)) == fingerprint.of_callable(doubled(2))
     assert fingerprint.of_callable(doubled(2)) != fingerprint.of_callable(doubled(3))

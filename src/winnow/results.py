@@ -117,6 +117,14 @@ class Results:
     damaged: tuple[str, ...] = ()
     """Which trainings are left out since a result of theirs is damaged, a sentence each."""
 
+    def __repr__(self) -> str:
+        """In a line: all that was measured would be pages."""
+        recipe = self.experiment.recipe
+        return (
+            f"<Results of {recipe.name} ({self.identity}): {len(self.trainings)} of {len(self.experiment.rows)} "
+            f"trainings, {recipe.replicates} replicate{'s' * (recipe.replicates > 1)}, levels 0 to {recipe.levels}>"
+        )
+
     @property
     def score(self) -> str:
         """What the recipe's task calls its score, which tables and columns name accuracy: accuracy, R², ..."""

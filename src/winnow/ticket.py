@@ -45,6 +45,13 @@ class Ticket:
     def __post_init__(self) -> None:
         self.mask.check_fits(self.state)
 
+    def __repr__(self) -> str:
+        """In a line: the tensors would be pages."""
+        made = ", ".join(
+            f"{name} {self.provenance[name]}" for name in ("level", "replicate", "k") if name in self.provenance
+        )
+        return f"<Ticket: {self.mask.kept:,} of {self.mask.size:,} weights{made and '; ' + made}>"
+
     def apply_(self, network: nn.Module) -> None:
         """Load the rewind point into a network and set its pruned weights to zero.
 

@@ -73,6 +73,21 @@ def test_what_cannot_be_trained_so_is_told_before_it_is_recorded(
 
 
 @pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["--data.mean", "0.5", "0.5"], "field data.mean: (0.5, 0.5) has 2 values; the images have 1 channel."),
+        (["--train.auxiliary", "0.4"], "train.auxiliary is 0.4, and the network has no auxiliary classifier."),
+    ],
+)
+def test_what_turns_out_not_to_be_trainable_leaves_no_experiment_behind(
+    words: list[str], sentence: str, winnow: Winnow, tmp_path: Path
+) -> None:
+    said = winnow("run", "digits", *TINY, *words, "--store", tmp_path / "store")
+    assert said.code == 1 and sentence in said.err
+    assert not list(tmp_path.glob("store/experiments/*"))
+
+
+@pytest.mark.parametrize(
     "option, value, sentence",
     [
         ("--levels", "0", "--levels: expected greater than or equal to 1, given 0."),

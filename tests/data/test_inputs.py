@@ -177,7 +177,7 @@ def test_a_function_that_gives_no_data_is_told(own: Callable[[str], str], name: 
     "name, error, message",
     [
         ("npz:missing.npz", DataError, r"there is no file 'missing.npz'"),
-        ("npz:README.md", DataError, r"is no .npz file of plain arrays|there is no file"),
+        ("npz:README.md", DataError, r"is no whole .npz file|there is no file"),
         ("hf:missing", DataError, r"there is no folder 'missing'"),
         ("hf:folder#a,b,c", DataError, r"after '#' come two columns"),
         ("nzp:data.npz", UnknownName, r"unknown kind of data 'nzp'. Did you mean 'npz'"),
@@ -269,3 +269,18 @@ def test_data_that_changed_since_the_plan_are_refused(tmp_path: Path) -> None:
     examples = Examples(name="own", place=name, checksum="ab", validation=2, mean=None, std=None, seed=0)
     with pytest.raises(DataError, match=r"has changed since this run began: .*\. Run the command again"):
         splits(examples, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04" + bytes(40)], ids=["empty", "text", "cut"])
+def test_what_is_no_whole_npz_file_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=r"is no whole .npz file of plain arrays .*\nWrite it with numpy.savez\("):
+        described(f"npz:{path}")
+
+
+def test_a_single_array_is_no_npz_file(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.zeros(3))
+    (tmp_path / "data.npy").rename(tmp_path / "data.npz")
+    with pytest.raises(DataError, match=r"is no whole .npz file"):
+        described(f"npz:{tmp_path / 'data.npz'}")

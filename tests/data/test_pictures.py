@@ -183,5 +183,5 @@ def test_evaluation_shows_all_centres_in_order_at_most_256_at_once(root: Path) -
 def test_mean_and_std_have_a_value_for_each_of_three_channels(root: Path, field: str) -> None:
     train, _ = image_pictures(f"folder:{root}")
     values = {"mean": None, "std": None, field: (0.5,)}
-    with pytest.raises(RecipeError, match=rf"field data\.{field}: \(0\.5,\) has 1 values; the images have 3 channels"):
+    with pytest.raises(RecipeError, match=rf"field data\.{field}: \(0\.5,\) has 1 value; the images have 3 channels"):
         Streamed(train, torch.arange(3), size=8, device="cpu", **values)

@@ -89,7 +89,7 @@ def test_images_and_labels_that_do_not_fit_are_refused(images: Tensor, labels: T
 @pytest.mark.parametrize(
     "mean, std, message",
     [
-        ((0.5,), None, r"field data.mean: \(0.5,\) has 1 values; the images have 3 channels"),
+        ((0.5,), None, r"field data.mean: \(0.5,\) has 1 value; the images have 3 channels"),
         (None, (1.0, 1.0), "field data.std: .* has 2 values"),
         (None, (1.0, 0.0, 1.0), "field data.std: .* is not positive"),
         (None, (1.0, float("nan"), 1.0), "field data.std: .* is not positive"),

@@ -82,6 +82,8 @@ def main(words: Sequence[str]) -> int:
     out = output()
     show(out, levels_table(found.results))
     show_failures(out, found.failures.items())
+    if found.failures:
+        out.print("The same command leaves what failed as it is; with --retry it is tried again.", soft_wrap=True)
     out.print(verdict(found.results), soft_wrap=True)
     if found.results.trainings:
         show_figure(out, lambda: draw(found.results, store.root / "figures"))

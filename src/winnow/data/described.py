@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -142,12 +143,19 @@ def _from_function(name: str) -> OwnArrays:
 
 def _from_npz(path: Path) -> OwnArrays:
     try:
-        with np.load(path, allow_pickle=False) as content:
-            return from_arrays(dict(content), source=str(path))
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as content:
+            arrays = dict(content)
     except FileNotFoundError:
         raise DataError(f"field {FIELD}: there is no file '{path}'.") from None
-    except (OSError, ValueError, AttributeError) as error:
-        raise DataError(f"field {FIELD}: '{path}' is no .npz file of plain arrays: {error}") from None
+    except (PermissionError, IsADirectoryError) as error:
+        raise DataError(f"field {FIELD}: '{path}' cannot be read: {error.strerror}.") from None
+    except (OSError, ValueError, TypeError, AttributeError, EOFError, BadZipFile):
+        raise DataError(
+            f"field {FIELD}: '{path}' is no whole .npz file of plain arrays (numbers, not objects).\n"
+            f"Write it with numpy.savez('{path}', train_inputs=..., train_targets=..., test_inputs=..., "
+            f"test_targets=...)."
+        ) from None
+    return from_arrays(arrays, source=str(path))
 
 
 def _described(name: str) -> Described:

@@ -82,7 +82,8 @@ class Resident:
             return torch.full((channels,), default, dtype=torch.float64)
         if len(values) != channels:
             raise RecipeError(
-                f"field data.{field}: {values} has {len(values)} values; the images have {channels} channels"
+                f"field data.{field}: {values} has {len(values)} value{'s' * (len(values) != 1)}; "
+                f"the images have {channels} channel{'s' * (channels != 1)}. Give one for each."
             )
         return torch.tensor(values, dtype=torch.float64)
 

@@ -65,7 +65,8 @@ class Streamed:
     ) -> None:
         for name, values in (("mean", mean), ("std", std)):
             if values is not None and len(values) != 3:
-                raise RecipeError(f"field data.{name}: {values} has {len(values)} values; the images have 3 channels")
+                given = f"{len(values)} value{'s' * (len(values) != 1)}"
+                raise RecipeError(f"field data.{name}: {values} has {given}; the images have 3 channels.")
         self.size = size
         self.device = torch.device(device)
         self._pictures = pictures

@@ -31,7 +31,7 @@ from winnow.recipes import read, to_toml
 from winnow.results import Results, collect
 from winnow.steps import Init
 from winnow.store import Store
-from winnow.store.experiments import identity, record
+from winnow.store.experiments import identity, record, withdraw
 from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
 from winnow.training import EngineName, check
@@ -52,6 +52,13 @@ class Run:
 
     onset: Onset | None = None
     """How k was found, where the recipe left that to Winnow."""
+
+    def __repr__(self) -> str:
+        """In a few lines, with what the run was for."""
+        smallest = self.results.smallest_matching
+        found = f"level {smallest.level}, {100 * smallest.density:.2f} % of the weights" if smallest else "none"
+        failed = f"\n  failed: {len(self.failures)}" if self.failures else ""
+        return f"<Run in {self.store.root}\n  {self.results!r}\n  smallest matching ticket: {found}{failed}>"
 
     @property
     def recipe(self) -> Recipe:
@@ -198,16 +205,21 @@ def _run(
     onset = find_onset(recipe, executor, keep=keep) if recipe.rewind == "auto" else None
     recipe = onset.rewound if onset else recipe
     experiment = imp(recipe)
-    record(opened, recipe)
-    while True:
-        try:
-            plan = executor.run(experiment.targets(keep))
-            results = collect(experiment, opened, identity=identity(recipe))
-        except (CorruptResult, MissingResult) as damaged:
-            reporter.noted(str(damaged))
-            executor.forget()
-        else:
-            return Run(experiment, opened, results, _failures(experiment, plan), onset)
+    is_new = record(opened, recipe)
+    try:
+        while True:
+            try:
+                plan = executor.run(experiment.targets(keep))
+                results = collect(experiment, opened, identity=identity(recipe))
+            except (CorruptResult, MissingResult) as damaged:
+                reporter.noted(str(damaged))
+                executor.forget()
+            else:
+                return Run(experiment, opened, results, _failures(experiment, plan), onset)
+    except RecipeError:  # of what is known only once data and network are there
+        if is_new and not any(opened.manifest(row.trained) for row in experiment.rows):
+            withdraw(opened, recipe)
+        raise
 
 
 def chosen_device(device: Device) -> torch.device:

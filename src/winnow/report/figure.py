@@ -29,6 +29,9 @@ DENSE = "#444444"
 TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 """Densities in per cent that are marked on logarithmic axes."""
 
+_FINE_TICKS = (100, 90, 80, 70, 60, 50, 40)
+"""The same where the least is not far down."""
+
 SETTINGS: dict[str, Any] = {
     "svg.hashsalt": "winnow",
     "svg.fonttype": "none",
@@ -147,13 +150,22 @@ def _curve(
     )
 
 
+def density_ticks(least: float) -> list[float]:
+    """What is marked on a logarithmic axis of densities that ends a little below `least` (per cent).
+
+    >>> density_ticks(3), density_ticks(64)
+    ([100, 50, 20, 10, 5], [100, 90, 80, 70, 60])
+    """
+    return [tick for tick in (_FINE_TICKS if least > 35 else TICKS) if tick >= least / 1.15]
+
+
 def density_axis(axes: Axes, least: float) -> None:
     """Density falls to the right on a logarithmic axis, as in the papers, down to `least` (per cent)."""
     from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
 
     axes.set_xscale("log")
     axes.set_xlim(115, least / 1.15)
-    axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick >= least / 1.15]))
+    axes.xaxis.set_major_locator(FixedLocator(density_ticks(least)))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.set_xlabel("density: weights remaining (%)")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winnow.anatomy import Anatomy
 from winnow.experiments.experiment import TICKET
-from winnow.report.figure import DENSE, SETTINGS, TICKS, density_axis, save, styles
+from winnow.report.figure import DENSE, SETTINGS, density_axis, density_ticks, save, styles
 from winnow.store.files import file_name, storing
 
 if TYPE_CHECKING:
@@ -109,6 +109,6 @@ def _logarithmic(axes: Axes, found: Anatomy) -> None:
 
     least = min(100 * found.mean("density", level, layer=layer) for layer in found.layers for level in found.levels())
     axes.set_yscale("log")
-    axes.yaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick >= least / 2]))
+    axes.yaxis.set_major_locator(FixedLocator(density_ticks(least)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))

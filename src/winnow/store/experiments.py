@@ -57,14 +57,22 @@ def _in_iterations(settings: Dynamic, amounts: Timeline) -> dict[str, object]:
     return {**spans, "drop": settings.drop, "distribution": settings.distribution}
 
 
-def record(store: Store, recipe: Recipe) -> None:
-    """Note that a recipe was run. One that differs in its scope alone is widened to hold both."""
+def record(store: Store, recipe: Recipe) -> bool:
+    """Note that a recipe was run; whether it is new. One that differs in its scope alone is widened to hold both."""
     path = _path(store, recipe)
     with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
-        before = _before(path) if path.exists() else recipe
+        is_new = not path.exists()
+        before = recipe if is_new else _before(path)
         both = widened(recipe, before)
-        if both != before or not path.exists():
+        if is_new or both != before:
             write_file(path, to_toml(both).encode())
+    return is_new
+
+
+def withdraw(store: Store, recipe: Recipe) -> None:
+    """Take back the note that a recipe was run."""
+    with storing(_path(store, recipe)):
+        _path(store, recipe).unlink(missing_ok=True)
 
 
 def _before(path: Path) -> Recipe:
