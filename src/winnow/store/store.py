@@ -115,17 +115,27 @@ class Store:
         One that another process is just replacing, in two moves, is waited for.
         """
         key = step if isinstance(step, str) else step.key
-        for look in range(_LOOKS):
+        place, is_absent = self.folder(key) / NAME, False
+        for _ in range(_LOOKS):
             try:
-                return Manifest.from_bytes((self.folder(key) / NAME).read_bytes())
+                return Manifest.from_bytes(place.read_bytes())
             except (FileNotFoundError, NotADirectoryError):
-                if any((self.root / "temporary").glob(f"{key}-*-old")):  # write_folder has moved the old one there
+                if is_absent:  # the replacement may have ended between the two looks
+                    return None
+                is_absent = not self._is_being_replaced(key)
+                if not is_absent:
                     time.sleep(0.01)
-                elif look:
-                    break
             except CorruptResult as error:
                 raise self.set_aside(key, str(error)) from None
         return None
+
+    def _is_being_replaced(self, key: str) -> bool:
+        """Whether a result's folder has been moved aside, to be followed by another: see `write_folder`."""
+        try:
+            names = [path.name for path in (self.root / "temporary").iterdir()]
+        except FileNotFoundError:
+            return False
+        return any(name.startswith(key) and name.endswith("-old") for name in names)
 
     def failure(self, step: Step) -> Failure | None:
         """Why a step ended without a result, if it did."""
