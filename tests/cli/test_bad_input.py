@@ -218,3 +218,15 @@ def test_a_figure_that_cannot_be_written_is_a_warning_and_the_table_is_written(
     assert said.code == 0, said.err
     assert f"winnow: there is no figure: writing to {finished / 'figures'}" in said.err and "--store" not in said.err
     assert len(table.read_text("utf-8").splitlines()) > 2
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["instability", "digits", "--random"], "--random measures random masks with a subnetwork's densities"),
+        (["plan", "digits", "--model.name", "net.py"], "network 'net.py' is a file. Say which function or class of it"),
+    ],
+)
+def test_half_of_what_is_needed_is_told_with_the_other_half(words: list[str], sentence: str, winnow: Winnow) -> None:
+    said = winnow(*words)
+    assert said.code == 1 and said.err.startswith(f"winnow: {sentence}")

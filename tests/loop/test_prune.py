@@ -51,6 +51,7 @@ def test_a_kind_without_a_rate_stays_whole_and_so_does_what_is_excluded() -> Non
     model = network()
     assert list(winnow.prune(model, rate={"conv": 0.5}, scope="layerwise")) == ["0.weight"]
     assert list(winnow.prune(model, rate=0.5, exclude=["4.*"])) == ["0.weight", "3.weight"]
+    assert list(winnow.prune(model, rate=0.5, exclude="4.*")) == ["0.weight", "3.weight"]  # a pattern, not its letters
     assert list(winnow.prune(model, rate=0.5, include=["emb*"], exclude=["[34].*"])) == ["0.weight", "embedding.weight"]
 
 

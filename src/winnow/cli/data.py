@@ -96,7 +96,7 @@ class Options:
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     command = parse(Options, words, command="data").command
-    from winnow.data import where
+    from winnow.data import entry, where
 
     if isinstance(command, Check | Pack):
         from winnow.cli import images
@@ -105,8 +105,11 @@ def main(words: Sequence[str]) -> int:
     if isinstance(command, List):
         show(output(), _table())
     elif isinstance(command, Where):
-        sys.stdout.write(f"{where(command.name)}\n")
-        if not where(command.name).exists():
+        if is_bundled := entry(command.name).is_bundled:
+            sys.stdout.write(f"inside the package: {command.name} ships with Winnow\n")
+        else:
+            sys.stdout.write(f"{where(command.name)}\n")
+        if not is_bundled and not where(command.name).exists():
             sys.stderr.write(f"winnow: it is not there yet: `winnow data fetch {command.name}` gets it.\n")
     else:
         _fetch(command.names, command.directory)

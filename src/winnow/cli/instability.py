@@ -10,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from winnow.cli.arguments import WithExecution, parse_with_recipe
+from winnow.errors import RecipeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,11 @@ def main(words: Sequence[str]) -> int:
     from winnow.store import Store
 
     check_words(words, instead="give the rewind points with --at {k}")
+    if options.random and options.density is None:
+        raise RecipeError(
+            "--random measures random masks with a subnetwork's densities, and without --density the network is "
+            "dense.\nGive both, such as --density 20% --random."
+        )
     store = Store(options.store)
     study = instability(
         options.recipe.edited({"rewind": "0it"}),

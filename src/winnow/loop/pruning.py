@@ -57,6 +57,7 @@ def prune(
     >>> prune(model, first, rate=0.25, level=2)
     Mask(14 of 24 weights, 2 layers)
     """
+    include, exclude = ((patterns,) if isinstance(patterns, str) else patterns for patterns in (include, exclude))
     rates = _rates(rate, density, level, scope)
     layers = _layers(model, mask, rates, include, exclude)
     before = mask or Mask.ones({name: layer.shape for name, layer in layers.items()})

@@ -70,6 +70,8 @@ def _construct(name: str, shape: Shape, classes: int) -> Callable[[], nn.Module]
 
 
 def _ours(name: str, shape: Shape, classes: int) -> nn.Module:
+    if name.endswith(".py"):
+        raise RecipeError(f"network '{name}' is a file. Say which function or class of it: '{name}:NAME'.")
     if len(shape) != 3:
         raise RecipeError(
             f"network '{name}' is for images (channels, height, width); the examples have shape {shape}.\n"
