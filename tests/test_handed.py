@@ -213,6 +213,7 @@ def held(**values: Any) -> str:
         ({"_config": [Settings(False)]}, {"_config": [Settings(True)]}),
         ({"mask": torch.zeros(2)}, {"mask": torch.ones(2)}),
         ({"table": np.zeros(2)}, {"table": np.ones(2)}),
+        ({"names": np.array(["a", "b"])}, {"names": np.array(["a", "c"])}),
         ({"mode": Kind.SUM}, {"mode": Kind.MEAN}),
         ({"act": functools.partial(torch.clamp, min=0)}, {"act": functools.partial(torch.clamp, min=1)}),
         ({"pick": Settings(True).__eq__}, {"pick": Settings(False).__eq__}),

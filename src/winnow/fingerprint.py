@@ -77,6 +77,8 @@ class _Teller:
             return {str(key): self.told(entry) for key, entry in cast("Mapping[Any, Any]", value).items()}
         if isinstance(value, nn.Module):
             return self.module(value)
+        if isinstance(value, np.ndarray) and value.dtype.kind not in "biufc":  # words, objects
+            return [kind, self.told(value.tolist())]
         if isinstance(value, (Tensor, np.ndarray)):
             return _of_tensor(torch.as_tensor(cast(Any, value)))
         if isinstance(value, (ModuleType, torch.dtype, torch.device)):
