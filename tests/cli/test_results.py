@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from .conftest import TINY, Winnow
+from winnow.recipes import read
+from winnow.store.experiments import identity
+
+from .conftest import EDITS, TINY, Winnow
 
 COLUMNS = ["experiment", "recipe", "control", "replicate", "level", "density", "iteration", "metric", "value"]
 
@@ -46,14 +49,16 @@ def test_the_table_says_what_the_run_said(winnow: Winnow, finished: Path, tmp_pa
     assert (tmp_path / "table.txt").read_text() == said.out
 
 
-def test_a_recipe_can_be_picked_by_name(winnow: Winnow, finished: Path) -> None:
+def test_an_experiment_can_be_picked_by_name_and_by_identity(winnow: Winnow, finished: Path) -> None:
     assert winnow("results", "digits", "--store", finished).code == 0
-    said = winnow("results", "mnist", "--store", finished)
-    assert (
-        said.code == 1
-        and "holds no experiment of mnist that can be read. What it holds: digits."
-        in said.err.replace("\n        ", " ")
-    )
+    name = identity(read("digits").edited(EDITS))
+    for written in (name, name[:7], f"digits-{name}"):
+        said = winnow("results", written, "--store", finished)
+        assert said.code == 0 and name in said.out
+    for words in (("mnist",), ("digits", "mnist")):
+        said = winnow("results", *words, "--store", finished)
+        assert said.code == 1, "a name that stands for nothing is not passed over"
+        assert f"holds no experiment of mnist that can be read. What it holds: digits ({name})." in said.err
 
 
 def test_asking_for_results_makes_no_store(winnow: Winnow, tmp_path: Path) -> None:

@@ -37,6 +37,12 @@ def test_a_finished_run_trains_nothing_again(winnow: Winnow, finished: Path) -> 
     assert said.err == "everything is stored already; nothing to train\n"
 
 
+def test_a_run_without_a_recipe_says_which_it_is(winnow: Winnow, finished: Path) -> None:
+    said = winnow("run", *TINY, "--store", finished)
+    assert said.code == 0 and said.err.startswith("winnow: no recipe was named, so this is 'digits'.")
+    assert winnow("run", "--help").out.startswith("usage: winnow run [RECIPE] ")
+
+
 @pytest.mark.parametrize(
     "wider, trainings",
     [(["--levels", "3"], 4), (["--replicates", "3"], 5), (["--matching.tolerance", "0.2"], 0)],

@@ -10,7 +10,7 @@ import pytest
 from winnow.experiments import controls
 from winnow.recipes import read
 from winnow.store import Store
-from winnow.store.experiments import record
+from winnow.store.experiments import identity, record
 
 from .conftest import EDITS, TINY, Winnow, flip_first_byte
 
@@ -170,12 +170,40 @@ def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
 def test_gc_finds_the_results_of_an_experiment_that_was_taken_off_the_list(winnow: Winnow, finished: Path) -> None:
     for path in (finished / "experiments").iterdir():
         path.unlink()
-    assert "no experiment" not in winnow("store", "gc", "--store", finished).out, "they are young"
+    said = winnow("store", "gc", "--store", finished)
+    assert "16 results that no experiment is made from may be in use, being younger than an hour" in said.out
     aged(finished)
     said = winnow("store", "gc", "--delete", "--store", finished)
     assert " ".join(said.out.splitlines()[-2].split()).startswith("results that no experiment is made from 16")
     assert Store(finished).result_keys() == []
     assert "holds no experiment" in winnow("results", "--store", finished).err
+
+
+def test_an_experiment_is_taken_off_the_list_and_put_back_with_nothing_trained(winnow: Winnow, finished: Path) -> None:
+    recipe = read("digits").edited(EDITS)
+    other = recipe.edited({"seed": 3})
+    record(Store(finished), other)
+    listed = winnow("store", "ls", "--store", finished).out
+    assert "The experiments 'digits' differ:\n" in listed
+    assert f"\n  {identity(recipe)}: seed = 0\n" in listed and f"\n  {identity(other)}: seed = 3\n" in listed
+    said = winnow("store", "rm", "digits", "--store", finished)
+    assert said.code == 1 and "'digits' is 2 experiments. Name them by their identities:" in said.err
+    assert winnow("store", "rm", identity(other), "--store", finished).code == 0
+    keys = Store(finished).result_keys()
+    said = winnow("store", "rm", "digits", "--store", finished)
+    assert said.code == 0 and said.out.startswith(f"Taken off the list: digits ({identity(recipe)}).")
+    assert Store(finished).result_keys() == keys
+    assert "holds no experiment" in winnow("store", "rm", "digits", "--store", finished).err
+    said = winnow("run", "digits", *TINY, "--store", finished, "--progress", "plain")
+    assert said.code == 0 and identity(recipe) in winnow("store", "ls", "--store", finished).out
+    assert Store(finished).result_keys() == keys
+
+
+def test_nothing_is_taken_off_the_list_where_a_name_is_wrong_or_none_is_given(winnow: Winnow, finished: Path) -> None:
+    said = winnow("store", "rm", "digits", "digitz", "--store", finished)
+    assert said.code == 1 and "holds no experiment of digitz" in said.err
+    assert "winnow store rm EXPERIMENT" in winnow("store", "rm", "--store", finished).err
+    assert "digits (imp-" in winnow("store", "ls", "--store", finished).out
 
 
 def test_controls_of_an_experiment_wrap_and_all_of_them_are_one_word(

@@ -7,6 +7,7 @@ import torch
 
 import winnow as library
 from winnow.results import Results
+from winnow.store.experiments import identity
 from winnow.ticket import Ticket
 
 from .conftest import EDITS, TINY, Winnow
@@ -34,7 +35,38 @@ def test_without_a_level_it_is_the_smallest_matching_one(
     monkeypatch.chdir(tmp_path)
     said = winnow("ticket", "digits", *TINY, "--matching.tolerance", "100", "--store", finished)
     assert said.code == 0
-    assert Ticket.read(tmp_path / "digits-level-2-replicate-0.safetensors").provenance["level"] == 2
+    (path,) = tmp_path.glob("*.safetensors")
+    provenance = Ticket.read(path).provenance
+    assert path.name == f"digits-{provenance['experiment']}-level-2-replicate-0.safetensors"
+    assert provenance["level"] == 2
+
+
+def test_an_experiment_of_the_store_is_named_by_its_identity(
+    winnow: Winnow, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_STORE", str(finished))
+    name = identity(library.read("digits").edited(EDITS))
+    words = ("--matching.tolerance", "100", "--out", tmp_path / "ticket")
+    for written in (name, name[:8], f"digits-{name}"):
+        said = winnow("ticket", written, *words)
+        assert said.code == 0 and f"digits ({name}), level 2 of replicate 0" in said.out
+    said = winnow("ticket", "imp-0000000", *words)
+    assert said.code == 1 and f"holds no experiment 'imp-0000000'. It holds digits ({name})." in said.err
+    assert library.run(name, levels=1, control=[]).recipe.levels == 1
+
+
+def test_levels_that_are_not_asked_for_are_those_that_were_run(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    settings = [word for word in zip(TINY[::2], TINY[1::2], strict=True) if word[0] not in ("--levels", "--replicates")]
+    words = ("digits", *(word for pair in settings for word in pair), "--store", finished)
+    said = winnow("ticket", *words, "--matching.tolerance", "100", "--out", tmp_path / "ticket")
+    assert said.code == 0 and "level 2 of replicate 0" in said.out
+    said = winnow("ticket", *words, "--replicates", "3")
+    assert "2 of the run's tickets and 1 of its dense networks are not trained yet" in said.err
+
+
+def test_a_file_is_described_and_other_options_beside_that_are_refused(winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("ticket", "--show", tmp_path / "ticket", "--level", "2")
+    assert said.code == 1 and "--show describes a file, and --level has no effect on that" in said.err
 
 
 def test_a_ticket_that_is_not_stored_names_the_command_that_makes_it(
@@ -71,7 +103,10 @@ def test_without_a_level_it_says_what_is_not_trained_and_that_none_matches(
 ) -> None:
     words = ("digits", *TINY, "--store", finished, "--out", tmp_path / "no")
     said = winnow("ticket", *words, "--seed", "7")
-    assert "4 of the run's tickets and 2 of its dense networks are not trained yet" in said.err
+    assert "holds no digits with these settings; `winnow run digits" in said.err
+    assert "The store holds these experiments 'digits', to be named so:" in said.err and "seed = 0" in said.err
+    said = winnow("ticket", *words, "--levels", "4")
+    assert "4 of the run's tickets are not trained yet" in said.err
     monkeypatch.setattr(Results, "smallest_matching", None)
     said = winnow("ticket", *words)
     assert said.code == 1 and "no level matches the dense network. Name a level, such as --level 1" in said.err

@@ -27,7 +27,7 @@ COMMANDS = {
     "reproduce": "the papers' numbers beside ours, from runs that train what is missing",
     "ticket": "write a ticket to a file: its mask, its rewind point and where they came from",
     "data": "the data sets: list them, fetch one, tell where it lies",
-    "store": "the stored results: list, show, verify, clean up",
+    "store": "the stored results: list, show, verify, remove experiments, clean up",
 }
 
 EXIT_CODES = """\

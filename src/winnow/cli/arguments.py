@@ -10,10 +10,11 @@ from typing import Annotated, Literal, TypeVar, get_type_hints
 
 import tyro
 
+from winnow.cli import say
 from winnow.cli.wording import REGISTRY, description
 from winnow.errors import RecipeError
 from winnow.recipe import Recipe
-from winnow.recipes import read
+from winnow.recipes import IDENTITY, read
 from winnow.timeline import Amount
 from winnow.validation import Refused, refusals
 
@@ -63,10 +64,12 @@ class WithExecution(WithRecipe):
     """How many lanes to train together, at most. Left out: what suits the network and the device."""
 
 
-def parse(options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None) -> _Options:
+def parse(
+    options: type[_Options], words: Sequence[str], *, command: str, default: _Options | None = None, about: str = ""
+) -> _Options:
     """Read the options of a command; wrong ones end the program with a message and exit code 2.
 
-    Raises RecipeError, naming the option, where a recipe refuses a value.
+    `about` is one more paragraph of its help. Raises RecipeError, naming the option, where a recipe refuses a value.
     """
     try:
         with refusals():
@@ -74,7 +77,7 @@ def parse(options: type[_Options], words: Sequence[str], *, command: str, defaul
                 options,
                 args=list(words),
                 prog=f"winnow {command}",
-                description=description(options),
+                description=description(options, about),
                 registry=REGISTRY,
                 default=default if default is not None else tyro.MISSING_NONPROP,
             )
@@ -110,7 +113,49 @@ def _parts(kind: type[object], prefix: str) -> Iterator[tuple[str, str]]:
 def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, command: str) -> _WithRecipe:
     """Read a recipe's name and then options, whose `recipe` begins as that recipe: `digits --levels 3`.
 
-    Without a name it is the default recipe, `digits`.
+    Without a name it is the default recipe, `digits`, which a command that trains tells.
     """
-    name, rest = ("digits", words) if not words or words[0].startswith("-") else (words[0], words[1:])
-    return parse(options, rest, command=f"{command} {name}", default=options(recipe=read(name)))
+    is_named = bool(words) and not words[0].startswith("-")
+    name, rest = (words[0], words[1:]) if is_named else ("digits", words)
+    base = _recorded(name, _store_in(rest)) if IDENTITY.fullmatch(name) else read(name)
+    found = parse(
+        options,
+        rest,
+        command=f"{command} {name if is_named else '[RECIPE]'}",
+        default=options(recipe=base),
+        about=_RECIPES,
+    )
+    if isinstance(found, WithExecution) and not is_named:
+        say("no recipe was named, so this is 'digits'. `winnow list` tells which there are.")
+    return found
+
+
+def _recorded(name: str, store: Path | None) -> Recipe:
+    from winnow.store.lookup import recipe_called
+
+    return recipe_called(name, store)
+
+
+_RECIPES = (
+    "RECIPE is a bundled recipe's name (`winnow list` has them), a TOML file, or an experiment in the store by its "
+    "identity, such as imp-1a2b3c4d; left out, it is digits. The options below change it."
+)
+
+
+def given(words: Sequence[str]) -> set[str]:
+    """The names of the options among a command's words.
+
+    >>> sorted(given(["digits", "--levels=3", "--store", "here"]))
+    ['levels', 'store']
+    """
+    return {word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--")}
+
+
+def _store_in(words: Sequence[str]) -> Path | None:
+    """What --store names among a command's words."""
+    for at, word in enumerate(words):
+        if word == "--store" and len(words) > at + 1:
+            return Path(words[at + 1])
+        if word.startswith("--store="):
+            return Path(word.removeprefix("--store="))
+    return None

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, given, parse_with_recipe
 from winnow.cli.console import output, show, show_figure
 from winnow.errors import MissingResult, RecipeError
 
@@ -57,14 +57,16 @@ def main(words: Sequence[str]) -> int:
     from winnow.results import to_csv
     from winnow.store.experiments import identity
     from winnow.store.files import write_file
+    from winnow.store.lookup import as_run, namesakes
     from winnow.store.maintenance import existing
 
     store, name = existing(options.store), identity(options.recipe)
-    found = anatomy(imp(options.recipe), store, identity=name)
+    found = anatomy(imp(as_run(options.recipe, store, given=given(words))), store, identity=name)
     if not found.levels():
+        others = namesakes(options.recipe, store) or "`winnow store ls` tells what there is."
         raise MissingResult(
             f"the store {store.root} holds no masks of {options.recipe.name} ({name}).\n"
-            f"`winnow run` with the same options makes them; `winnow store ls` tells what there is."
+            f"`winnow run` with the same options makes them. {others}"
         )
     out = output()
     show(out, overlap_table(found))

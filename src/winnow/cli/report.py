@@ -29,7 +29,7 @@ class Options:
     """
 
     names: RecipeNames = ()
-    """Only experiments of the recipes of these names."""
+    """Only experiments of the recipes of these names, or with these identities, such as imp-1a2b3c4d."""
 
     store: StoreOption = None
     """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
@@ -79,13 +79,15 @@ def _write(options: Options, store: Store) -> list[Part]:
     from winnow.report.parts import held
     from winnow.report.side_by_side import comparison
     from winnow.store.files import write_file
+    from winnow.store.lookup import unknown
 
     found = held(store, options.names)
     for problem in found.problems:
         say(problem)
     parts, runs = found.parts(store), found.runs
-    if not parts:
-        raise nothing_found(store, options.names)
+    missing = unknown(options.names, [(part.recipe.name, part.identity) for part in parts])
+    if not parts or missing:
+        raise nothing_found(store, missing)
     is_live = options.live is not None and not all(part.is_complete for part in parts)
     if is_live:
         done = sum(part.made.stored for part in parts)

@@ -30,7 +30,7 @@ class Options:
     """
 
     names: RecipeNames = ()
-    """Only experiments of the recipes of these names."""
+    """Only experiments of the recipes of these names, or with these identities, such as imp-1a2b3c4d."""
 
     store: StoreOption = None
     """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
@@ -81,20 +81,23 @@ def _collected(options: Options, store: Store) -> list[Results]:
     from winnow.recipes import read
     from winnow.results import collect
     from winnow.store.experiments import identity, recipe_files
+    from winnow.store.lookup import is_among, unknown
 
     found: list[Results] = []
     problems: list[str] = []
     for path in recipe_files(store):
         try:
             recipe = read(path)
-            if not options.names or recipe.name in options.names:
-                results = collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True)
+            if is_among(options.names, recipe.name, name := identity(recipe)):
+                results = collect(imp(recipe), store, identity=name, leave_damaged=True)
                 found.append(results)
                 problems += [f"experiment {path.stem} is shown without {each}" for each in results.damaged]
         except (RecipeError, DataError) as problem:
             problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
     for problem in problems:
         say(problem)
-    if not found:
-        raise nothing_found(store, options.names)
+    experiments = [(each.experiment.recipe.name, each.identity) for each in found]
+    missing = unknown(options.names, experiments)
+    if not found or missing:
+        raise nothing_found(store, missing)
     return found

@@ -1,9 +1,10 @@
-"""`winnow store`: what is stored, whether it is whole, and what nothing needs."""
+"""`winnow store`: what is stored, whether it is whole, and what nothing needs any more."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -57,7 +58,8 @@ class Clean:
     """Tell what nothing needs any more; with --delete, delete it.
 
     That is what processes left behind when they died, damaged results moved aside long ago, and results that no
-    experiment run in this store is made from. Other processes may go on using the store meanwhile.
+    experiment on the list is made from (`winnow store rm` takes one off). Other processes may go on using the store
+    meanwhile: what is younger than an hour is left alone.
     """
 
     delete: bool = False
@@ -65,6 +67,20 @@ class Clean:
 
     damaged_days: float = 30.0
     """For how many days damaged results are kept after they were moved aside."""
+
+    store: StoreOption = None
+    """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remove:
+    """Take experiments and studies off the list, so that `winnow store gc` deletes what no other is made from.
+
+    No result is deleted here: until then the same command as before puts an experiment back, with nothing trained.
+    """
+
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="EXPERIMENT ...")]
+    """Which: by the identity that `winnow store ls` shows, or by a name where there is only one of it."""
 
     store: StoreOption = None
     """Which store. Left out: $WINNOW_STORE, else ./winnow-store."""
@@ -78,6 +94,7 @@ class Options:
         Annotated[List, tyro.conf.subcommand("ls")]
         | Annotated[Show, tyro.conf.subcommand("show")]
         | Annotated[Verify, tyro.conf.subcommand("verify")]
+        | Annotated[Remove, tyro.conf.subcommand("rm")]
         | Annotated[Clean, tyro.conf.subcommand("gc")],
         tyro.conf.arg(name=""),
     ]
@@ -95,11 +112,13 @@ def main(words: Sequence[str]) -> int:
         return _show(command, store)
     if isinstance(command, Verify):
         return _verify(store)
+    if isinstance(command, Remove):
+        return _remove(command, store)
     return _clean(command, store)
 
 
 def _list(command: List, store: Store) -> int:
-    from winnow.cli.stored import experiments_table, kinds_table, results_table
+    from winnow.cli.stored import experiments_table, kinds_table, results_table, told_apart
     from winnow.store.maintenance import manifests
     from winnow.store.manifest import Manifest
 
@@ -110,7 +129,7 @@ def _list(command: List, store: Store) -> int:
         show(console, results_table(whole))
     else:
         table, problems = experiments_table(store)
-        show(console, table, "", kinds_table(whole))
+        show(console, table, "", *told_apart(store), kinds_table(whole))
         for problem in problems:
             say(problem)
     for damage in found:
@@ -162,6 +181,32 @@ def _verify(store: Store) -> int:
     return 1 if damages else 0
 
 
+def _remove(command: Remove, store: Store) -> int:
+    from winnow.cli.stored import nothing_found
+    from winnow.store.files import storing
+    from winnow.store.lookup import records_called, shown
+
+    if not command.names:
+        raise StoreError("name what to take off the list: winnow store rm EXPERIMENT ... `winnow store ls` shows it.")
+    chosen: list[Path] = []
+    for name in command.names:
+        found = records_called(name, store)
+        if not found:
+            raise nothing_found(store, [name])
+        if len(found) > 1:
+            which = "\n".join(f"  {shown(path)}" for path in found)
+            raise StoreError(f"'{name}' is {len(found)} experiments. Name them by their identities:\n{which}")
+        chosen += found
+    for path in chosen:
+        with storing(path):
+            path.unlink(missing_ok=True)
+    said = ", ".join(shown(path) for path in chosen)
+    output().print(
+        f"Taken off the list: {said}.\n`winnow store gc` tells what no other experiment needs.", soft_wrap=True
+    )
+    return 0
+
+
 def _clean(command: Clean, store: Store) -> int:
     from winnow.cli.stored import garbage_table, needed
     from winnow.store.maintenance import delete, garbage
@@ -171,8 +216,12 @@ def _clean(command: Clean, store: Store) -> int:
     for problem in problems:
         say(problem)
     console = output()
+    unneeded = 0 if reached is None else sum(key not in reached for key in store.result_keys())
+    if waiting := unneeded - sum(item.reason == "unreached" for item in found):
+        what = f"{waiting:,} result{'s' * (waiting > 1)} that no experiment is made from"
+        console.print(f"{what} may be in use, being younger than an hour, and must wait.", soft_wrap=True)
     if not found:
-        console.print(f"Nothing in {store.root} is without use.", soft_wrap=True)
+        console.print(f"Nothing {'else ' * (waiting > 0)}in {store.root} is without use.", soft_wrap=True)
         return 0
     show(console, garbage_table(found))
     total = decimal(sum(item.bytes for item in found))

@@ -17,8 +17,9 @@ from winnow.recipe import Recipe
 from winnow.recipes import read
 from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
-from winnow.store.experiments import identity, recipe_files
+from winnow.store.experiments import identity, recipe_files, recorded
 from winnow.store.failures import Failures
+from winnow.store.lookup import listed, shown
 from winnow.store.maintenance import Garbage
 from winnow.store.studies import read_study, study_files, study_identity
 
@@ -49,12 +50,21 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
     return table, problems
 
 
+def told_apart(store: Store) -> list[str]:
+    """For each name that several experiments have, in what they differ."""
+    by_name: dict[str, dict[str, Recipe]] = {}
+    for name, recipe in recorded(store)[0]:
+        by_name.setdefault(recipe.name, {})[name] = recipe
+    groups = [(name, recipes) for name, recipes in by_name.items() if len(recipes) > 1]
+    return [f"The experiments '{name}' differ:\n{listed(recipes)}\n" for name, recipes in groups]
+
+
 def nothing_found(store: Store, names: Sequence[str]) -> StoreError:
     """What to say where a store holds no experiment, or none that can be read of the recipes of these names."""
     files = [*recipe_files(store), *study_files(store)]
     if not files:
         return StoreError(f"the store {store.root} holds no experiment. `winnow run` makes one.")
-    held = ", ".join(dict.fromkeys(path.stem.rsplit("-", 2)[0] for path in files))
+    held = ", ".join(shown(path) for path in files)
     which = f" of {', '.join(names)}" if names else ""
     return StoreError(f"the store {store.root} holds no experiment{which} that can be read. What it holds: {held}.")
 

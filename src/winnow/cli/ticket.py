@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.filesize import decimal
 
-from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, given, parse_with_recipe
 from winnow.cli.console import output
-from winnow.errors import MissingResult
+from winnow.errors import MissingResult, RecipeError
 from winnow.experiments.experiment import TICKET
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Options(WithRecipe):
     """Which replicate's."""
 
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The file to write. Left out: NAME-level-N-replicate-R.safetensors, in the working directory."""
+    """The file to write. Left out: NAME-IDENTITY-level-N-replicate-R.safetensors, in the working directory."""
 
     show: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A ticket file to describe, instead of writing one."""
@@ -47,16 +48,21 @@ class Options(WithRecipe):
 def main(words: Sequence[str]) -> int:
     """Run the command; gives the exit code."""
     options = parse_with_recipe(Options, words, command="ticket")
+    from winnow.store.experiments import identity
     from winnow.store.files import file_name
     from winnow.ticket import Ticket
 
     out = output()
     if options.show is not None:
+        if extra := sorted(given(words) - {"show"}):
+            raise RecipeError(
+                f"--show describes a file, and --{extra[0]} has no effect on that. Leave one of them out."
+            )
         out.print(_described(Ticket.read(options.show)), soft_wrap=True)
         return 0
     ticket = _ticket(options, words)
-    level = ticket.provenance["level"]
-    name = f"{file_name(options.recipe.name)}-level-{level}-replicate-{options.replicate}.safetensors"
+    whose = f"{file_name(options.recipe.name)}-{identity(options.recipe)}"
+    name = f"{whose}-level-{ticket.provenance['level']}-replicate-{options.replicate}.safetensors"
     path = options.out or Path(name)
     ticket.save(path)
     out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True)
@@ -69,10 +75,17 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
     from winnow.experiments import imp
     from winnow.results import collect
     from winnow.store.experiments import identity
+    from winnow.store.lookup import as_run, namesakes
     from winnow.store.maintenance import existing
 
-    store, experiment = existing(options.store), imp(options.recipe)
+    store = existing(options.store)
+    experiment = imp(as_run(options.recipe, store, given=given(words)))
     run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
+    if not run.results.trainings and (others := namesakes(options.recipe, store)):
+        raise MissingResult(
+            f"the store {store.root} holds no {options.recipe.name} with these settings; `{_run_command(words)}` makes "
+            f"it.\n{others}"
+        )
     if options.level is None and (missing := _missing(run)):
         raise MissingResult(
             f"{missing} are not trained yet, so the smallest matching one is not known.\n"
@@ -117,10 +130,18 @@ def _run_command(words: Sequence[str]) -> str:
 def _described(ticket: Ticket) -> str:
     provenance = ticket.provenance
     lines = [
-        f"level {provenance.get('level', '?')} of replicate {provenance.get('replicate', '?')}: "
+        f"{_source(provenance)}level {provenance.get('level', '?')} of replicate {provenance.get('replicate', '?')}: "
         f"{ticket.mask.kept:,} of {ticket.mask.size:,} weights remain, {100 * ticket.mask.density:.2f} %",
         f"rewind point: iteration {provenance.get('k', '?')}",
     ]
     width = max((len(name) for name in ticket.mask), default=0) + 2
     layers = ticket.mask.layer_densities().items()
     return "\n".join([*lines, *(f"  {name:{width}}{100 * density:6.2f} %" for name, density in layers)])
+
+
+def _source(provenance: Mapping[str, Any]) -> str:
+    """Which experiment a ticket is of, as far as it tells: `digits (imp-1a2b3c4d), `."""
+    if "recipe" not in provenance:
+        return ""
+    name = tomllib.loads(provenance["recipe"])["name"]
+    return f"{name} ({provenance['experiment']}), " if "experiment" in provenance else f"{name}, "

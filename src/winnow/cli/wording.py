@@ -151,8 +151,8 @@ def _flowing(text: str) -> str:
 setattr(tyro._strings, "remove_single_line_breaks", _flowing)  # noqa: B010 # pyright: ignore[reportPrivateUsage]
 
 
-def description(options: type[object]) -> str:
+def description(options: type[object], more: str = "") -> str:
     """What a command does, broken to the terminal's width, which tyro leaves to the terminal, in mid-word."""
     width = min(shutil.get_terminal_size().columns, 100)
-    paragraphs = _flowing(options.__doc__ or "").split("\n\n")
+    paragraphs = [*_flowing(options.__doc__ or "").split("\n\n"), *filter(None, [more])]
     return _Filled("\n\n".join(textwrap.fill(paragraph, width) for paragraph in paragraphs))

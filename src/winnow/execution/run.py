@@ -27,11 +27,12 @@ from winnow.handed import handed_data, handed_network
 from winnow.models import tied
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
-from winnow.recipes import read, to_toml
+from winnow.recipes import to_toml
 from winnow.results import Results, collect
 from winnow.steps import Init
 from winnow.store import Store
 from winnow.store.experiments import identity, record, withdraw
+from winnow.store.lookup import recipe_called
 from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
 from winnow.training import EngineName, check
@@ -102,6 +103,7 @@ class Run:
         mask = self.mask(level, replicate)
         provenance = {
             "recipe": to_toml(self.recipe),
+            "experiment": self.results.identity,
             "replicate": replicate,
             "level": level,
             "density": mask.density,
@@ -143,8 +145,8 @@ def run(
 ) -> Run:
     """Find the tickets of a recipe, training only what the store does not hold.
 
-    `recipe` is a Recipe, a bundled one's name, or a TOML file. `changes` are fields to change in it, by path with
-    two underscores for a dot: `levels=3`, `train__length="2ep"`.
+    `recipe` is a Recipe, a bundled one's name, a TOML file, or an experiment in the store by its identity. `changes`
+    are fields to change in it, by path with two underscores for a dot: `levels=3`, `train__length="2ep"`.
 
     `model` and `data` put a network and data in the place of the recipe's. A model is a function or class that builds
     it, called with what it takes of `shape` and `classes`; or a module, whose values every replicate then begins with;
@@ -187,7 +189,7 @@ def _run(
     profile: Profile | None,
     edits: Mapping[str, Any],
 ) -> Run:
-    recipe = recipe if isinstance(recipe, Recipe) else read(recipe)
+    recipe = recipe if isinstance(recipe, Recipe) else recipe_called(recipe, store)
     if edits:
         recipe = recipe.edited(dict(edits))
     opened = store if isinstance(store, Store) else Store(store)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -10,7 +11,10 @@ from winnow.errors import RecipeError, UnknownName
 from winnow.recipe import Recipe
 from winnow.recipes.toml import from_toml, to_toml
 
-__all__ = ["from_toml", "names", "read", "to_toml"]
+__all__ = ["IDENTITY", "from_toml", "names", "read", "to_toml"]
+
+IDENTITY = re.compile(r"(?:.+-)?imp-[0-9a-f]{1,8}")
+"""How an experiment that a store holds is written in a recipe's place: as its files, with or without its name."""
 
 
 def names() -> list[str]:

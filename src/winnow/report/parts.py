@@ -25,6 +25,7 @@ from winnow.results import Results, collect
 from winnow.store import Store
 from winnow.store.experiments import identity, recipe_files
 from winnow.store.files import file_name
+from winnow.store.lookup import is_among
 from winnow.store.studies import read_study, study_files, study_identity
 
 
@@ -76,7 +77,7 @@ class Held:
 
 
 def held(store: Store, names: Sequence[str] = ()) -> Held:
-    """The runs and studies recorded in a store; with names, of recipes called so."""
+    """The runs and studies recorded in a store; with names, those called so, by their recipes or identities."""
     runs: list[Results] = []
     studies: list[Findings] = []
     problems: list[str] = []
@@ -84,12 +85,12 @@ def held(store: Store, names: Sequence[str] = ()) -> Held:
         try:
             if path.parent.name == "studies":
                 study = read_study(path)
-                if not names or study.recipe.name in names:
+                if is_among(names, study.recipe.name, study_identity(study)):
                     studies.append(gather(study, store, leave_damaged=True))
             else:
                 recipe = read(path)
-                if not names or recipe.name in names:
-                    runs.append(collect(imp(recipe), store, identity=identity(recipe), leave_damaged=True))
+                if is_among(names, recipe.name, name := identity(recipe)):
+                    runs.append(collect(imp(recipe), store, identity=name, leave_damaged=True))
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
     return Held(tuple(runs), tuple(studies), tuple(problems))
