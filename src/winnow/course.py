@@ -16,7 +16,7 @@ from winnow.data.augment import Augmentation
 from winnow.errors import RecipeError
 from winnow.models import build, draw_own, initialize
 from winnow.models.drawing import ready
-from winnow.models.foreign import is_fixed
+from winnow.models.foreign import is_fixed, is_here
 from winnow.models.initialize import Scheme
 from winnow.models.registry import Shape
 from winnow.seeds import derive, generator
@@ -41,6 +41,11 @@ class Network:
         """The network without values (see `winnow.models.build`), to be trained on a device where one is given."""
         network = build(self.place or self.name, self.shape, self.classes)
         return network if device is None else ready(network, device)
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it can be built: one that was handed over from Python cannot be in another process."""
+        return is_here(self.place or self.name)
 
     @property
     def is_fixed(self) -> bool:

@@ -28,6 +28,11 @@ def give(word: str, fingerprint: str, value: Any) -> str:
     return name
 
 
+def was_given(name: str) -> bool:
+    """Whether this process was given the object of that name."""
+    return name in _OBJECTS
+
+
 def given(name: str, *, field: str) -> Any:
     """The object of that name; raises RecipeError where this process was not given it."""
     if name not in _OBJECTS:

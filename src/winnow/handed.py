@@ -12,7 +12,8 @@ from torch import nn
 from winnow import fingerprint
 from winnow.data import described, materialized
 from winnow.errors import RecipeError
-from winnow.given import give
+from winnow.given import PREFIX, give
+from winnow.recipe import Recipe
 
 
 class Fixed:
@@ -48,6 +49,23 @@ def handed_network(model: str | nn.Module | Callable[..., nn.Module]) -> str:
     if module != "__main__" and name.isidentifier() and getattr(sys.modules.get(module), name, None) is model:
         return f"{module}:{name}"
     return give(name.rpartition(".")[2] or type(model).__name__, fingerprint.of_callable(model), model)
+
+
+def has_objects(recipe: Recipe) -> bool:
+    """Whether a recipe's network or data were handed over, so that it stands for nothing where they are not."""
+    return recipe.model.name.startswith(PREFIX) or recipe.data.name.startswith(PREFIX)
+
+
+def names_of_its_own(recipe: Recipe, network: str) -> dict[str, str]:
+    """A name and a description for a recipe whose network or data were handed over, of which its own are not true.
+
+    >>> from winnow.recipes import read
+    >>> names_of_its_own(read("digits"), "given:Small-1a2b3c4d5e6f")
+    {'name': 'Small', 'about': 'Small, with the settings of digits'}
+    """
+    plain = network.removeprefix(PREFIX).rpartition("-")[0] if network.startswith(PREFIX) else network
+    name = plain.rpartition(":")[2].strip("-") or "network"
+    return {"name": name, "about": f"{name}, with the settings of {recipe.name}"}
 
 
 def handed_data(data: Any) -> str:

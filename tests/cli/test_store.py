@@ -187,7 +187,7 @@ def test_an_experiment_is_taken_off_the_list_and_put_back_with_nothing_trained(w
     assert "The experiments 'digits' differ:\n" in listed
     assert f"\n  {identity(recipe)}: seed = 0\n" in listed and f"\n  {identity(other)}: seed = 3\n" in listed
     said = winnow("store", "rm", "digits", "--store", finished)
-    assert said.code == 1 and "'digits' is 2 experiments. Name them by their identities:" in said.err
+    assert said.code == 1 and "'digits' is 2 experiments. Name them so:" in said.err
     assert winnow("store", "rm", identity(other), "--store", finished).code == 0
     keys = Store(finished).result_keys()
     said = winnow("store", "rm", "digits", "--store", finished)

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+
+from winnow.report.curves import learning_curves
+from winnow.report.parts import held
+from winnow.report.svg import svg
+from winnow.store import Store
 
 
 class Outline(HTMLParser):
@@ -56,3 +62,17 @@ def test_what_a_recipe_says_is_escaped(written: Path) -> None:
     text = written.read_text("utf-8")
     assert text.count("<script>") == 1  # our own
     assert "&lt;script&gt;alert" in text
+
+
+def test_accuracies_that_are_all_the_same_are_drawn(store: Store) -> None:
+    results = held(store).runs[0]
+    trainings = [
+        replace(
+            each,
+            curve=replace(each.curve, rows={at: {**row, "test_accuracy": 1.0} for at, row in each.curve.rows.items()}),
+        )
+        for each in results.trainings
+    ]
+    chart = learning_curves(replace(results, trainings=tuple(trainings)))[0]
+    assert (chart.y.least, chart.y.most) == (99.0, 101.0)
+    assert "learning" in str(svg(chart))

@@ -142,10 +142,10 @@ _RECIPES = (
 )
 
 
-def given(words: Sequence[str]) -> set[str]:
+def options_in(words: Sequence[str]) -> set[str]:
     """The names of the options among a command's words.
 
-    >>> sorted(given(["digits", "--levels=3", "--store", "here"]))
+    >>> sorted(options_in(["digits", "--levels=3", "--store", "here"]))
     ['levels', 'store']
     """
     return {word.removeprefix("--").partition("=")[0] for word in words if word.startswith("--")}

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import tyro
 
-from winnow.cli.arguments import StoreOption, WithRecipe, given, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, options_in, parse_with_recipe
 from winnow.cli.console import output, show, show_figure
 from winnow.errors import MissingResult, RecipeError
 
@@ -61,7 +61,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.store.maintenance import existing
 
     store, name = existing(options.store), identity(options.recipe)
-    found = anatomy(imp(as_run(options.recipe, store, given=given(words))), store, identity=name)
+    found = anatomy(imp(as_run(options.recipe, store, given=options_in(words))), store, identity=name)
     if not found.levels():
         others = namesakes(options.recipe, store) or "`winnow store ls` tells what there is."
         raise MissingResult(

@@ -78,16 +78,15 @@ def _collected(options: Options, store: Store) -> list[Results]:
     """The results of every recorded experiment asked for. One whose recipe cannot be followed is told, and left out."""
     from winnow.cli.stored import nothing_found
     from winnow.experiments import imp
-    from winnow.recipes import read
     from winnow.results import collect
-    from winnow.store.experiments import identity, recipe_files
+    from winnow.store.experiments import identity, read_record, recipe_files
     from winnow.store.lookup import is_among, unknown
 
     found: list[Results] = []
     problems: list[str] = []
     for path in recipe_files(store):
         try:
-            recipe = read(path)
+            recipe = read_record(path)
             if is_among(options.names, recipe.name, name := identity(recipe)):
                 results = collect(imp(recipe), store, identity=name, leave_damaged=True)
                 found.append(results)

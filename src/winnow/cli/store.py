@@ -194,8 +194,8 @@ def _remove(command: Remove, store: Store) -> int:
         if not found:
             raise nothing_found(store, [name])
         if len(found) > 1:
-            which = "\n".join(f"  {shown(path)}" for path in found)
-            raise StoreError(f"'{name}' is {len(found)} experiments. Name them by their identities:\n{which}")
+            which = "\n".join(f"  {path.stem}" for path in found)
+            raise StoreError(f"'{name}' is {len(found)} experiments. Name them so:\n{which}")
         chosen += found
     for path in chosen:
         with storing(path):

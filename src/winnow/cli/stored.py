@@ -14,10 +14,9 @@ from winnow.errors import CorruptResult, StoreError, WinnowError
 from winnow.experiments import imp
 from winnow.experiments.controls import ALL, chosen_controls
 from winnow.recipe import Recipe
-from winnow.recipes import read
 from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
-from winnow.store.experiments import identity, recipe_files, recorded
+from winnow.store.experiments import identity, read_record, recipe_files, recorded
 from winnow.store.failures import Failures
 from winnow.store.lookup import listed, shown
 from winnow.store.maintenance import Garbage
@@ -31,7 +30,7 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
     table.columns[3].no_wrap = False
     for path in recipe_files(store):
         try:
-            recipe = read(path)
+            recipe = read_record(path)
             counts = _counts(store, [row.trained for row in imp(recipe).rows])
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
@@ -189,7 +188,7 @@ def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
     for path in [*recipe_files(store), *study_files(store)]:
         try:
             is_study = path.parent.name == "studies"
-            steps = read_study(path).steps() if is_study else imp(read(path)).steps()
+            steps = read_study(path).steps() if is_study else imp(read_record(path)).steps()
         except WinnowError as problem:
             problems.append(f"{path} cannot be followed, so every result is kept: {problem}")
             continue

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.filesize import decimal
 
-from winnow.cli.arguments import StoreOption, WithRecipe, given, parse_with_recipe
+from winnow.cli.arguments import StoreOption, WithRecipe, options_in, parse_with_recipe
 from winnow.cli.console import output
 from winnow.errors import MissingResult, RecipeError
 from winnow.experiments.experiment import TICKET
@@ -54,7 +54,7 @@ def main(words: Sequence[str]) -> int:
 
     out = output()
     if options.show is not None:
-        if extra := sorted(given(words) - {"show"}):
+        if extra := sorted(options_in(words) - {"show"}):
             raise RecipeError(
                 f"--show describes a file, and --{extra[0]} has no effect on that. Leave one of them out."
             )
@@ -79,7 +79,7 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
     from winnow.store.maintenance import existing
 
     store = existing(options.store)
-    experiment = imp(as_run(options.recipe, store, given=given(words)))
+    experiment = imp(as_run(options.recipe, store, given=options_in(words)))
     run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
     if not run.results.trainings and (others := namesakes(options.recipe, store)):
         raise MissingResult(

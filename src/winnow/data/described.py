@@ -16,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
@@ -96,8 +97,23 @@ def described(name: str, size: int | None = None, corrupt: Skip = None) -> Descr
             checksum=known.checksum,
             is_own=False,
         )
+    if name in _NOTED:
+        return _NOTED[name]
     stamp = _stamp(name)
     return _described(name) if stamp is None else _remembered(name, stamp)
+
+
+_NOTED: dict[str, Described] = {}
+
+
+def remember(name: str, facts: Mapping[str, Any]) -> None:
+    """Take a description of data that were handed over, which go by their content, from where it was noted."""
+    _NOTED[name] = _read(facts, name)
+
+
+def _read(facts: Mapping[str, Any], name: str) -> Described:
+    fields: dict[str, Any] = {**facts, "name": name, "shape": tuple(facts["shape"])}
+    return Described(**fields)
 
 
 def opened(name: str) -> Arrays | OwnArrays:
@@ -199,8 +215,7 @@ def _remembered(name: str, stamp: str) -> Described:
     with suppress(KeyError, TypeError):
         stored_stamp, fields = known[where_it_lies]
         if stored_stamp == stamp:
-            read: dict[str, Any] = {**fields, "name": name, "shape": tuple(fields["shape"])}
-            return Described(**read)
+            return _read(fields, name)
     found = _described(name)
     known[where_it_lies] = [stamp, dataclasses.asdict(found)]
     with suppress(OSError):  # to remember is no duty

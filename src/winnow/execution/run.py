@@ -23,11 +23,11 @@ from winnow.experiments.experiment import TICKET, Keep
 from winnow.experiments.retraining import switches
 from winnow.experiments.words import start
 from winnow.from_recipe import timeline
-from winnow.handed import handed_data, handed_network
+from winnow.handed import handed_data, handed_network, names_of_its_own
 from winnow.models import tied
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
-from winnow.recipes import to_toml
+from winnow.recipes import names, to_toml
 from winnow.results import Results, collect
 from winnow.steps import Init
 from winnow.store import Store
@@ -170,16 +170,20 @@ def run(
     with led() as team:
         if team is not None:
             follow(team)  # when it is done, all is stored, and what is below only reads
+        asked = recipe if isinstance(recipe, Recipe) else recipe_called(recipe, store)
         edits: dict[str, Any] = {name.replace("__", "."): value for name, value in changes.items()}
         if model is not None:
             edits = {"model.name": handed_network(model), "model.init": "own"} | edits
         if data is not None:
             edits["data.name"] = handed_data(data)
-        return _run(recipe, store, device, keep, engine, lanes, reporter, profile, edits)
+        if not all(each is None or isinstance(each, str) for each in (model, data)) and asked.name in names():
+            edits = names_of_its_own(asked, edits.get("model.name", asked.model.name)) | edits
+        asked = asked.edited(edits) if edits else asked
+        return _run(asked, store, device, keep, engine, lanes, reporter, profile)
 
 
 def _run(
-    recipe: Recipe | str | Path,
+    recipe: Recipe,
     store: Store | Path | str | None,
     device: Device,
     keep: Keep,
@@ -187,11 +191,7 @@ def _run(
     lanes: int | None,
     reporter: Reporter | None,
     profile: Profile | None,
-    edits: Mapping[str, Any],
 ) -> Run:
-    recipe = recipe if isinstance(recipe, Recipe) else recipe_called(recipe, store)
-    if edits:
-        recipe = recipe.edited(dict(edits))
     opened = store if isinstance(store, Store) else Store(store)
     reporter, chosen = reporter or Silent(), chosen_device(device)
     check(chosen, deterministic=recipe.deterministic, engine=engine, width=lanes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from winnow.course import Course
 from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
@@ -30,18 +31,8 @@ def imp(recipe: Recipe) -> Experiment:
     UnknownName, where the recipe cannot be followed.
     """
     shared = course(recipe)
-    if "reinit" in chosen_controls(recipe) and shared.network.is_fixed:
-        raise RecipeError(
-            "control 'reinit' draws weights anew, and this network was handed over as a module with its own values.\n"
-            "Hand over the function or class that builds it, or leave the control out."
-        )
-    network = shared.network.build()
-    layers = prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
-    if recipe.prune.granularity != WEIGHT:
-        check_outputs_lie_first(network, layers, f"prune.granularity '{recipe.prune.granularity}'")
-    if "shuffle" in chosen_controls(recipe):
-        check_outputs_lie_first(network, layers, "the control 'shuffle'")
-    exempt(shared.updates, network, ())
+    if shared.network.is_here:  # else its results can be read nevertheless
+        _check_network(recipe, shared)
     _check_levels(recipe)
 
     rows: list[Row] = []
@@ -112,6 +103,21 @@ def _ranked(trained: Train, p: int, length: int, point: Init | Train) -> Init | 
         return trained
     k = point.stop if isinstance(point, Train) else 0
     return point if p == k else replace(trained, stop=p)
+
+
+def _check_network(recipe: Recipe, shared: Course) -> None:
+    if "reinit" in chosen_controls(recipe) and shared.network.is_fixed:
+        raise RecipeError(
+            "control 'reinit' draws weights anew, and this network was handed over as a module with its own values.\n"
+            "Hand over the function or class that builds it, or leave the control out."
+        )
+    network = shared.network.build()
+    layers = prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    if recipe.prune.granularity != WEIGHT:
+        check_outputs_lie_first(network, layers, f"prune.granularity '{recipe.prune.granularity}'")
+    if "shuffle" in chosen_controls(recipe):
+        check_outputs_lie_first(network, layers, "the control 'shuffle'")
+    exempt(shared.updates, network, ())
 
 
 def _check_levels(recipe: Recipe) -> None:

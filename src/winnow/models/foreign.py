@@ -24,7 +24,7 @@ from typing import Any, Literal, cast
 from torch import Tensor, nn
 
 from winnow.errors import MissingExtra, RecipeError, UnknownName, WinnowError
-from winnow.given import PREFIX, given
+from winnow.given import PREFIX, given, was_given
 from winnow.named import code, is_own, named
 
 Kind = Literal["own", "given", "timm", "torchvision", "transformers"]
@@ -236,6 +236,12 @@ def _told(error: BaseException) -> str:
     """An error of code that is not ours: what it says, and where it arose."""
     last = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
+
+
+def is_here(name: str) -> bool:
+    """Whether a network can be built: one that was handed over as an object cannot be in another process."""
+    found = foreign(name)
+    return found is None or found.kind != "given" or was_given(found.target)
 
 
 def is_fixed(name: str) -> bool:

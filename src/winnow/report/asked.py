@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from winnow.experiments import Study
 from winnow.from_recipe import timeline
+from winnow.handed import has_objects
 from winnow.recipe import Recipe
 from winnow.recipes import names, read
 from winnow.recipes.toml import to_table
+from winnow.store.experiments import identity
 from winnow.store.studies import STUDIES
 
 _JUDGED = ("name", "about", "control", "rival", "matching", "onset", "seed", "deterministic")
@@ -124,6 +126,8 @@ def _listed(value: object) -> list[object]:
 
 
 def _recipe_words(recipe: Recipe) -> list[str]:
+    if has_objects(recipe):
+        return [identity(recipe)]
     made_from = bundled(recipe)
     if made_from is None:
         return [shlex.quote(own_file(recipe))]

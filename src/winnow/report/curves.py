@@ -80,10 +80,9 @@ def _chart(
     last = max((point.x for each in series for point in each.points), default=1.0)
     settled = [point.y for each in series for point in each.points if point.x >= _SETTLED * last]
     axis = Axis(label=label, scale="log" if metric.endswith("loss") else "linear")
-    if metric.endswith("accuracy"):
-        room = 0.04 * (max(settled) - min(settled)) if settled else 0.0
-        if settled:
-            axis = Axis(label=label, least=min(settled) - room, most=max(settled) + room)
+    if metric.endswith("accuracy") and settled:
+        room = 0.04 * (max(settled) - min(settled)) or 1.0  # of networks that only guess, or are always right
+        axis = Axis(label=label, least=min(settled) - room, most=max(settled) + room)
     return Chart(
         name=name, title=title, about=about, x=Axis(label="iteration", has_zero=True), y=axis, series=tuple(series)
     )

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from winnow.handed import has_objects
+from winnow.recipe import Recipe
 from winnow.recipes import to_toml
 from winnow.report.asked import bundled, own_file
 from winnow.report.chart import Chart
@@ -183,11 +185,19 @@ def _asked(part: Part) -> Markup:
     return element(
         "div",
         element("h3", "What was asked"),
-        None if bundled(part.recipe) else element("p", f"Save the recipe below as {own_file(part.recipe)} and run it:"),
+        _how(part.recipe),
         element("pre", element("code", part.command), class_="command", tabindex=0, aria_label="The command"),
         element("details", element("summary", "The recipe, as TOML"), recipe),
         class_="asked",
     )
+
+
+def _how(recipe: Recipe) -> Markup | None:
+    """What stands before the command that asks for it again."""
+    if has_objects(recipe):
+        call = "winnow.run(model=..., data=...)"
+        return element("p", f"It was run from Python, with objects; {call} with the same ones goes on. In its store:")
+    return None if bundled(recipe) else element("p", f"Save the recipe below as {own_file(recipe)} and run it:")
 
 
 def _figures(charts: Sequence[Chart], numbers: _Numbers) -> Markup:

@@ -9,7 +9,6 @@ from winnow.errors import WinnowError
 from winnow.experiments import imp
 from winnow.findings import Finding, Findings, gather
 from winnow.recipe import Recipe
-from winnow.recipes import read
 from winnow.report.against_density import density_charts, levels_table
 from winnow.report.against_k import NAMES, STABLE, study_charts, study_table
 from winnow.report.asked import run_command, study_command
@@ -23,7 +22,7 @@ from winnow.report.table import Table, mean_and_std
 from winnow.report.verdict import Fact, Verdict, verdict
 from winnow.results import Results, collect
 from winnow.store import Store
-from winnow.store.experiments import identity, recipe_files
+from winnow.store.experiments import identity, read_record, recipe_files
 from winnow.store.files import file_name
 from winnow.store.lookup import is_among
 from winnow.store.studies import read_study, study_files, study_identity
@@ -88,7 +87,7 @@ def held(store: Store, names: Sequence[str] = ()) -> Held:
                 if is_among(names, study.recipe.name, study_identity(study)):
                     studies.append(gather(study, store, leave_damaged=True))
             else:
-                recipe = read(path)
+                recipe = read_record(path)
                 if is_among(names, recipe.name, name := identity(recipe)):
                     runs.append(collect(imp(recipe), store, identity=name, leave_damaged=True))
         except WinnowError as problem:

@@ -6,10 +6,14 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
+from winnow.data import described
+from winnow.data.described import remember
 from winnow.errors import RecipeError, StoreError, WinnowError
 from winnow.from_recipe import Timeline, course, timeline
+from winnow.given import PREFIX
 from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
 from winnow.recipes import read, to_toml
 from winnow.steps import plain
@@ -60,6 +64,7 @@ def _in_iterations(settings: Dynamic, amounts: Timeline) -> dict[str, object]:
 def record(store: Store, recipe: Recipe) -> bool:
     """Note that a recipe was run; whether it is new. One that differs in its scope alone is widened to hold both."""
     path = _path(store, recipe)
+    keep_given(store.root, recipe)
     with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
         is_new = not path.exists()
         before = recipe if is_new else _before(path)
@@ -75,9 +80,54 @@ def withdraw(store: Store, recipe: Recipe) -> None:
         _path(store, recipe).unlink(missing_ok=True)
 
 
+def read_record(path: Path) -> Recipe:
+    """The recipe in a record of a store. Data that were handed over are known from then on.
+
+    Raises RecipeError, also where the recipe has come to mean another experiment, since what it names has changed.
+    """
+    recipe = read(path)
+    remember_given(path.parent.parent, recipe)
+    check_unchanged(path, identity(recipe))
+    return recipe
+
+
+def check_unchanged(path: Path, now: str) -> None:
+    """Raise RecipeError where a record is not named by what its experiment's identity is now."""
+    was = "-".join(path.stem.rsplit("-", 2)[1:])
+    if was and was != now:
+        raise RecipeError(
+            f"what it names (a network, data or a function of one's own, a library) has changed since it was run as "
+            f"{was}: now it would be {now}.\nIts results are stored still, and are read when that is as it was."
+        )
+
+
+def keep_given(root: Path, recipe: Recipe) -> None:
+    """Note in a store what is known of a recipe's data, where they were handed over from Python.
+
+    They go by their content, so this is true wherever the store is read.
+    """
+    path = _facts(root, recipe)
+    if path is not None and not path.exists():
+        facts = dataclasses.asdict(described(recipe.data.name))
+        write_file(path, json.dumps(facts, indent=1).encode())
+
+
+def remember_given(root: Path, recipe: Recipe) -> None:
+    """Let this process know what a store has noted of a recipe's data. What is damaged is as if it were not there."""
+    path = _facts(root, recipe)
+    if path is not None:
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            remember(recipe.data.name, json.loads(path.read_text("utf-8")))
+
+
+def _facts(root: Path, recipe: Recipe) -> Path | None:
+    name = recipe.data.name
+    return root / "experiments" / f"{file_name(name)}.json" if name.startswith(PREFIX) else None
+
+
 def _before(path: Path) -> Recipe:
     try:
-        return read(path)
+        return read_record(path)
     except RecipeError as problem:
         raise StoreError(
             f"{problem}\nIt notes which levels, replicates and controls were run. Mend it, or move it away: then "
@@ -107,7 +157,7 @@ def recorded(store: Store) -> tuple[list[tuple[str, Recipe]], list[str]]:
     problems: list[str] = []
     for path in recipe_files(store):
         try:
-            recipe = read(path)
+            recipe = read_record(path)
             found.append((identity(recipe), recipe))
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")

@@ -14,7 +14,7 @@ from winnow.experiments import Study, instability, stability
 from winnow.from_recipe import timeline
 from winnow.recipe import Recipe
 from winnow.recipes.toml import from_table, table_to_toml, to_table
-from winnow.store.experiments import identity
+from winnow.store.experiments import check_unchanged, identity, keep_given, remember_given
 from winnow.store.files import file_name, storing, write_file
 from winnow.store.store import Store
 from winnow.timeline import Amount
@@ -40,6 +40,7 @@ def record_study(store: Store, study: Study) -> None:
     """Note that a study was asked for. One that differs in rewind points and replicates alone is widened."""
     if not study.settings:
         return
+    keep_given(store.root, study.recipe)
     path = store.root / "studies" / f"{file_name(study.recipe.name)}-{study_identity(study)}.toml"
     with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
         before = read_study(path) if path.exists() else study
@@ -74,10 +75,13 @@ def read_study(path: Path) -> Study:
     if name not in STUDIES:
         raise UnknownName("study", str(name), STUDIES)
     recipe: Recipe = from_table(recipe_table, source=path.name)
+    remember_given(path.parent.parent, recipe)
     try:
-        return STUDIES[name](recipe, **table)
+        study = STUDIES[name](recipe, **table)
     except TypeError as error:
         raise RecipeError(f"{path} has a setting that '{name}' does not know: {error}.") from None
+    check_unchanged(path, study_identity(study))
+    return study
 
 
 def _ks(study: Study) -> list[int]:

@@ -1,0 +1,93 @@
+"""What was run from Python with objects, or with code of one's own, is read by the commands elsewhere and later."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from winnow.store import Store
+
+from .conftest import Winnow
+
+RUN = """
+import torch, winnow
+from torch import nn
+from torch.utils.data import TensorDataset
+
+class Tiny(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 8), nn.Linear(8, 2)
+    def forward(self, inputs):
+        return self.last(torch.relu(self.first(inputs)))
+
+inputs = torch.randn(120, 4, generator=torch.Generator().manual_seed(0))
+targets = (inputs[:, 0] > 0).long()
+data = TensorDataset(inputs[:100], targets[:100]), TensorDataset(inputs[100:], targets[100:])
+winnow.run(model=Tiny, data=data, store="store", levels=1, replicates=1, train__length="20it", train__batch=20,
+           data__validation=20)
+"""
+
+
+@pytest.fixture(scope="module")
+def run_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store in which another process has run a network and data handed over as objects."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    subprocess.run([sys.executable, "-c", RUN], cwd=folder, check=True)
+    return folder / "store"
+
+
+@pytest.fixture
+def handed(run_elsewhere: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same store on a machine that has never seen the data."""
+    monkeypatch.setenv("WINNOW_DATA", str(tmp_path / "nothing"))
+    return Path(shutil.copytree(run_elsewhere, tmp_path / "store"))
+
+
+def test_results_of_objects_are_read_where_the_objects_are_not(handed: Path, winnow: Winnow, tmp_path: Path) -> None:
+    said = winnow("results", "Tiny", "--store", handed)
+    assert said.code == 0 and said.err == "" and said.out.startswith("Tiny (imp-")
+    name = said.out.split("(")[1].split(")")[0]
+    assert winnow("report", name, "--store", handed, "--out", tmp_path / "page.html").code == 0
+    assert "winnow.run(model=..., data=...)" in (tmp_path / "page.html").read_text("utf-8")
+    assert "3 of 3" in winnow("store", "ls", "--store", handed).out
+    said = winnow("run", name, "--store", handed)
+    assert said.code == 0 and "nothing to train" in said.err
+
+
+def test_what_needs_the_objects_says_so(handed: Path, winnow: Winnow) -> None:
+    for words in (("ticket", "imp-", "--level", "1"), ("masks", "imp-"), ("run", "imp-", "--levels", "2")):
+        said = winnow(words[0], f"Tiny-{_identity(handed)}", *words[2:], "--store", handed)
+        assert (
+            said.code == 1 and "was handed over from Python as an object, which this process does not have" in said.err
+        )
+    kept = Store(handed).result_keys()
+    winnow("store", "gc", "--delete", "--store", handed)
+    assert Store(handed).result_keys() == kept
+
+
+def _identity(store: Path) -> str:
+    (path,) = (store / "experiments").glob("*.toml")
+    return path.stem.removeprefix("Tiny-")
+
+
+def test_code_that_has_changed_is_told_and_its_results_are_kept(
+    winnow: Winnow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = "from torch import nn\ndef small():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 10))\n"
+    Path("net.py").write_text(code)
+    words = ("--levels", "1", "--replicates", "1", "--train.length", "20it", "--control", "--progress", "quiet")
+    assert winnow("run", "digits", "--model.name", "net.py:small", "--model.init", "own", *words).code == 0
+    keys = Store("winnow-store").result_keys()
+    Path("net.py").write_text(code.replace("nn.Linear(64, 10)", "nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)"))
+    said = winnow("results")
+    assert said.code == 1 and "has changed since it was run as imp-" in said.err
+    said = winnow("store", "gc", "--delete")
+    assert "so every result is kept" in said.err and Store("winnow-store").result_keys() == keys
+    Path("net.py").write_text(code)
+    assert "ticket       1" in winnow("results").out
