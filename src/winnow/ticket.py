@@ -86,6 +86,10 @@ class Ticket:
             content = Path(path).read_bytes()
             length = int.from_bytes(content[:8], "little")
             header = json.loads(json.loads(content[8 : 8 + length])["__metadata__"]["winnow"])
+            if "trained" in header:
+                raise TicketError(
+                    f"'{path}' holds a network after training, and no ticket. safetensors.torch.load_file reads it."
+                )
             if header["format"] != FORMAT:
                 raise TicketError(f"'{path}' is a ticket of format {header['format']}; this Winnow reads {FORMAT}.")
             tensors = load(content)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import winnow as library
+from winnow.data import load
 from winnow.results import Results
 from winnow.store.experiments import identity
 from winnow.ticket import Ticket
@@ -62,6 +64,37 @@ def test_levels_that_are_not_asked_for_are_those_that_were_run(winnow: Winnow, f
     assert said.code == 0 and "level 2 of replicate 0" in said.out
     said = winnow("ticket", *words, "--replicates", "3")
     assert "2 of the run's tickets and 1 of its dense networks are not trained yet" in said.err
+
+
+def test_the_trained_network_is_a_state_dict_that_scores_what_was_measured(
+    winnow: Winnow, finished: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "trained"
+    said = winnow("ticket", "digits", *TINY, "--store", finished, "--level", "2", "--trained", "--out", out)
+    assert (said.code, said.err) == (0, "")
+    run = library.run(library.read("digits").edited(EDITS), store=finished)
+    weights = load_file(out)
+    network = run.row(2).trained.course.network.build()
+    network = network.to_empty(device="cpu")
+    network.load_state_dict(weights)
+    data = load("digits")
+    hits = network(torch.tensor(data.test_images / 16).float()).argmax(1) == torch.tensor(data.test_labels)
+    (training,) = [each for each in run.results.trainings if each.row is run.row(2)]
+    assert hits.float().mean().item() == pytest.approx(training.curve.rows[40]["test_accuracy"])
+    assert f"test accuracy {100 * hits.float().mean():.2f} %" in said.out and "trained to iteration 40" in said.out
+    for name, kept in run.mask(2).items():
+        assert not weights[name][~kept].any() and weights[name][kept].any()
+    said = winnow("ticket", "--show", out)
+    assert said.code == 1 and "holds a network after training, and no ticket" in said.err
+
+
+def test_trained_weights_that_were_not_kept_are_told_with_a_way_to_them(winnow: Winnow, tmp_path: Path) -> None:
+    words = ("digits", *TINY, "--control", "--store", tmp_path / "store")
+    assert winnow("run", *words, "--keep", "last", "--progress", "quiet").code == 0
+    said = winnow("ticket", *words, "--level", "1", "--trained", "--out", tmp_path / "trained")
+    assert said.code == 1 and "holds what that training measured and not its weights, as --keep last asks" in said.err
+    assert "run it into another store (--store DIR): winnow run digits" in said.err and "--trained" not in said.err
+    assert winnow("ticket", *words, "--level", "2", "--trained", "--out", tmp_path / "trained").code == 0, "the last"
 
 
 def test_a_file_is_described_and_other_options_beside_that_are_refused(winnow: Winnow, tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Options(WithRecipe):
     """Write a ticket of a run to a file: its mask, its rewind point and where they came from. Nothing is trained.
 
-    `winnow.Ticket.read(FILE)` reads it, and its `apply_(network)` makes a network the ticket.
+    `winnow.Ticket.read(FILE)` reads it, and its `apply_(network)` makes a network the ticket, ready to be trained. With
+    --trained it is the network after that training, ready to be used.
     """
 
     level: int | None = None
@@ -35,8 +36,13 @@ class Options(WithRecipe):
     replicate: int = 0
     """Which replicate's."""
 
+    trained: bool = False
+    """Whether to write the weights at the end of training instead: a state dict of the network, exactly zero where it
+    is pruned, for `load_state_dict(safetensors.torch.load_file(FILE))`. Level 0 is the dense network."""
+
     out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """The file to write. Left out: NAME-IDENTITY-level-N-replicate-R.safetensors, in the working directory."""
+    """The file to write. Left out: NAME-IDENTITY-level-N-replicate-R.safetensors (-trained.safetensors), in the working
+    directory."""
 
     show: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """A ticket file to describe, instead of writing one."""
@@ -50,7 +56,6 @@ def main(words: Sequence[str]) -> int:
     options = parse_with_recipe(Options, words, command="ticket")
     from winnow.store.experiments import identity
     from winnow.store.files import file_name
-    from winnow.ticket import Ticket
 
     out = output()
     if options.show is not None:
@@ -58,19 +63,31 @@ def main(words: Sequence[str]) -> int:
             raise RecipeError(
                 f"--show describes a file, and --{extra[0]} has no effect on that. Leave one of them out."
             )
+        from winnow.ticket import Ticket
+
         out.print(_described(Ticket.read(options.show)), soft_wrap=True)
         return 0
-    ticket = _ticket(options, words)
-    whose = f"{file_name(options.recipe.name)}-{identity(options.recipe)}"
-    name = f"{whose}-level-{ticket.provenance['level']}-replicate-{options.replicate}.safetensors"
-    path = options.out or Path(name)
-    ticket.save(path)
-    out.print(f"{path}: {decimal(path.stat().st_size)}", _described(ticket), sep="\n", soft_wrap=True)
+    run = _run(options, words)
+    level = run.smallest if options.level is None else options.level
+    whose = f"{file_name(options.recipe.name)}-{identity(options.recipe)}-level-{level}-replicate-{options.replicate}"
+    path = options.out or Path(f"{whose}{'-trained' * options.trained}.safetensors")
+    try:
+        said = (_trained if options.trained else _ticket)(run, level, options.replicate, path)
+    except MissingResult:
+        if run.store.manifest(run.row(level, options.replicate).trained) is not None and options.trained:
+            raise MissingResult(
+                f"the store {run.store.root} holds what that training measured and not its weights, as --keep last "
+                f"asks.\nTo have them, run it into another store (--store DIR): {_run_command(words)}"
+            ) from None
+        raise MissingResult(
+            f"the store {run.store.root} does not hold that ticket. Make it with: {_run_command(words)}"
+        ) from None
+    out.print(f"{path}: {decimal(path.stat().st_size)}", said, sep="\n", soft_wrap=True)
     return 0
 
 
-def _ticket(options: Options, words: Sequence[str]) -> Ticket:
-    """The ticket asked for; raises MissingResult with the command that makes it."""
+def _run(options: Options, words: Sequence[str]) -> Run:
+    """The run whose ticket is asked for; raises MissingResult where that, or which of its tickets, is not known."""
     from winnow.execution.run import Run
     from winnow.experiments import imp
     from winnow.results import collect
@@ -91,12 +108,36 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
             f"{missing} are not trained yet, so the smallest matching one is not known.\n"
             f"Finish the run with `{_run_command(words)}`, or name a level with --level."
         )
-    try:
-        return run.ticket(options.level, options.replicate)
-    except MissingResult:
-        raise MissingResult(
-            f"the store {store.root} does not hold that ticket. Make it with: {_run_command(words)}"
-        ) from None
+    return run
+
+
+def _ticket(run: Run, level: int, replicate: int, path: Path) -> str:
+    """Write a ticket; gives what there is to say of it."""
+    ticket = run.ticket(level, replicate)
+    ticket.save(path)
+    return _described(ticket)
+
+
+def _trained(run: Run, level: int, replicate: int, path: Path) -> str:
+    """Write the network after a level's training; gives what there is to say of it."""
+    import json
+
+    from safetensors.torch import save
+
+    from winnow.recipes import to_toml
+    from winnow.store.files import write_file
+
+    weights = run.trained(level, replicate)
+    of = next(each for each in run.results.trainings if each.row is run.row(level, replicate))
+    made = {"recipe": to_toml(run.recipe), "experiment": run.results.identity, "level": level, "replicate": replicate}
+    about = json.dumps({"trained": made | {"density": of.density, "iteration": of.row.trained.stop}})
+    write_file(path, save(weights, metadata={"format": "pt", "winnow": about}), option="--out FILE")
+    score = of.curve.rows[of.curve.last]["test_accuracy"]
+    return (
+        f"{_source(made)}level {level} of replicate {replicate}, trained to iteration {of.row.trained.stop:,}: "
+        f"{100 * of.density:.2f} % of the prunable weights are left, test {run.results.score} {100 * score:.2f} %\n"
+        f"network.load_state_dict(safetensors.torch.load_file({str(path)!r})) takes it."
+    )
 
 
 def _missing(run: Run) -> str:
@@ -115,13 +156,15 @@ def _missing(run: Run) -> str:
 
 _OWN = ("--level", "--replicate", "--out", "--show")
 
+_FLAGS = ("--trained", "--no-trained")
+
 
 def _run_command(words: Sequence[str]) -> str:
     """The command line that makes the ticket: the same, without the options that `run` does not have."""
     kept: list[str] = []
     skip = False
     for word in words:
-        if not skip and not word.startswith(tuple(f"{name}=" for name in _OWN)) and word not in _OWN:
+        if not skip and not word.startswith(tuple(f"{name}=" for name in _OWN)) and word not in (*_OWN, *_FLAGS):
             kept.append(word)
         skip = word in _OWN
     return shlex.join(["winnow", "run", *kept])

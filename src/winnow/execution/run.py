@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from winnow.errors import CorruptResult, MissingResult, RecipeError
 from winnow.execution.executor import Executor, Plan
@@ -68,14 +68,14 @@ class Run:
 
     def mask(self, level: int, replicate: int = 0) -> Mask:
         """A ticket's mask. Raises RecipeError for a level or replicate that was not run."""
-        step = self._row(level, replicate).mask
+        step = self.row(level, replicate).mask
         if step is None:
             raise RecipeError("level 0 is the dense network, which has no mask. Levels begin at 1.")
         return self.store.mask(step)
 
     def rewind_point(self, replicate: int = 0) -> State:
         """The training state at iteration k that the replicate's tickets restart from."""
-        self._row(0, replicate)
+        self.row(0, replicate)
         point = self.experiment.rewind_points[replicate]
         return initial_state(point, self.store) if isinstance(point, Init) else self.store.state(point)
 
@@ -91,14 +91,8 @@ class Run:
                 f"with retrain ({start(self.recipe)}), weights go on from the training before, so no level has a "
                 f"rewind point that it trains from.\nTickets come of weight rewinding."
             )
-        if level is None:
-            smallest = self.results.smallest_matching
-            if smallest is None:
-                raise RecipeError(
-                    "no level matches the dense network. Name a level, such as --level 1 (in Python: level=1)."
-                )
-            level = smallest.level
-        row = self._row(level, replicate)
+        level = self.smallest if level is None else level
+        row = self.row(level, replicate)
         point = self.rewind_point(replicate)
         mask = self.mask(level, replicate)
         provenance = {
@@ -112,12 +106,36 @@ class Run:
             "mask": row.mask.key if row.mask else None,
             "winnow": winnow_version(),
         }
-        state = point.values()
-        network = row.trained.course.network.build()
-        state |= {name: state[known].clone() for name, known in tied(network).items()}
-        return Ticket(mask, state, provenance)
+        return Ticket(mask, _under_every_name(point, row), provenance)
 
-    def _row(self, level: int, replicate: int) -> Row:
+    def trained(self, level: int | None = None, replicate: int = 0) -> dict[str, Tensor]:
+        """The network as a level's training left it, for its `load_state_dict`: exactly zero where it is pruned.
+
+        Level 0 is the dense network; without a level it is the smallest matching one. Raises RecipeError where there is
+        no such level, MissingResult where the weights are not stored, as after `keep="last"`.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = run("digits", store=folder, replicates=1, levels=1, train__length="40it", control=[])
+        ...     weights = found.trained(level=1)
+        >>> round((weights["fc1.weight"] != 0).double().mean().item(), 3)
+        0.8
+        """
+        row = self.row(self.smallest if level is None else level, replicate)
+        return _under_every_name(self.store.state(row.trained), row)
+
+    @property
+    def smallest(self) -> int:
+        """The level of the smallest matching ticket. Raises RecipeError where none matches."""
+        found = self.results.smallest_matching
+        if found is None:
+            raise RecipeError(
+                "no level matches the dense network. Name a level, such as --level 1 (in Python: level=1)."
+            )
+        return found.level
+
+    def row(self, level: int, replicate: int = 0) -> Row:
+        """Where a level's training stands in the experiment. Raises RecipeError for one that was not asked for."""
         for row in self.experiment.rows:
             if (row.control, row.level, row.replicate) == (TICKET, level, replicate):
                 return row
@@ -127,6 +145,13 @@ class Run:
             f"there is no level {level} of replicate {replicate}: levels {levels}, "
             f"replicates from 0 to {self.recipe.replicates - 1}."
         )
+
+
+def _under_every_name(state: State, row: Row) -> dict[str, Tensor]:
+    """A training state's parameters and buffers as a state dict, in which a shared tensor stands under each name."""
+    values = state.values()
+    shared = tied(row.trained.course.network.build())
+    return dict(values) | {name: values[known].clone() for name, known in shared.items()}
 
 
 def run(
