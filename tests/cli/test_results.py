@@ -63,7 +63,7 @@ def test_an_experiment_can_be_picked_by_name_and_by_identity(winnow: Winnow, fin
 
 def test_asking_for_results_makes_no_store(winnow: Winnow, tmp_path: Path) -> None:
     said = winnow("results", "--store", tmp_path / "nowhere")
-    assert said.code == 1 and "holds no experiment. `winnow run` makes one." in said.err
+    assert said.code == 1 and "there is no store at" in said.err
     assert not (tmp_path / "nowhere").exists()
 
 

@@ -49,10 +49,10 @@ def main(words: Sequence[str]) -> int:
         raise RecipeError("Parquet is not for a terminal: name a file with --out results.parquet.")
     from winnow.cli.tables import levels_table, verdict
     from winnow.results import to_csv, to_json, write_parquet
-    from winnow.store import Store
     from winnow.store.files import write_file
+    from winnow.store.maintenance import existing
 
-    store = Store(options.store, make=False)
+    store = existing(options.store)
     found = _collected(options, store)
     if options.format == "table":
         text = io.StringIO()
