@@ -127,6 +127,12 @@ def test_bisection_finds_the_onset_with_at_most_half_of_the_grid(onset: int | No
     assert len({each.k for each in tried}) == len(tried)
 
 
+def test_where_stability_comes_and_goes_bisection_is_no_grid() -> None:
+    grid = candidates(100, 2.0)  # 0, 1, 2, 3, 6, 12, 25, 50, 100
+    found, _ = bisect(grid, lambda k: Judgement(k, (0.0 if k == 3 or k >= 25 else 9.0,), 2.0))
+    assert found == 25  # where the least stable one is 3: `winnow onset` says what it takes for granted
+
+
 def test_candidates_lie_on_a_log_scale_below_the_last() -> None:
     for until, ratio in ((6000, 2.0), (6000, 1.3), (5, 1.1), (1, 2.0)):
         grid = candidates(until, ratio)
