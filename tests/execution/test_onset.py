@@ -80,8 +80,9 @@ def test_a_k_that_is_judged_by_those_replicates_that_did_not_diverge_is_told(tmp
     assert (judgement.k, len(judgement.values), judgement.missing, judgement.asked) == (0, 1, 1, 2)
     out = io.StringIO()
     Console(file=out, width=200).print(onset_report(onset))
-    assert "At k = 0, 1 of 2 comparisons are missing, since a training failed: the others decided." in out.getvalue()
-    assert "Stability is taken to last once it has set in: the k that were not tried may tell otherwise." in out.getvalue()
+    told = out.getvalue()
+    assert "At k = 0, 1 of 2 comparisons are missing, since a training failed: the others decided." in told
+    assert "Stability is taken to last once it has set in: the k that were not tried may tell otherwise." in told
 
 
 @pytest.mark.parametrize("by", ["pruning", "data-order"])

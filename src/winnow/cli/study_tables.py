@@ -113,8 +113,8 @@ def _conclusion(onset: Onset) -> str:
     for each in onset.judgements:
         if each.missing:
             found += (
-                f"\nAt k = {each.k:,}, {each.missing} of {each.asked} comparisons are missing, since a training failed: "
-                f"the others decided."
+                f"\nAt k = {each.k:,}, {each.missing} of {each.asked} comparisons are missing, since a training "
+                f"failed: the others decided."
             )
     return (
         f"{found}\n{len(onset.judgements)} of {len(onset.grid)} k were tried; {onset.spent.trainings:,} trainings to "

@@ -70,8 +70,9 @@ def find_onset(recipe: Recipe, executor: Executor, *, keep: Keep = "weights") ->
 
     Candidates lie on a log scale below `until`; bisection tries about log2 of them, all replicates' trainings of one
     k together. Where the confidence interval over the replicates is not clear of the threshold, replicates are added
-    up to `most_replicates`. Where trainings diverge, k is judged by the others (`Judgement.missing`). Every training is stored, and shared with tickets, studies and later searches. Source:
-    the onset of LMC (arXiv 1912.05671), §3-4, which looks at every k of a grid.
+    up to `most_replicates`. Where trainings diverge, k is judged by the others (`Judgement.missing`). Every training is
+    stored, and shared with tickets, studies and later searches. Source: the onset of LMC (arXiv 1912.05671), §3-4,
+    which looks at every k of a grid.
 
     Raises RecipeError for settings that mean nothing, StepFailure where every training from some k diverges.
     """

@@ -66,8 +66,8 @@ class Rounds:
         """Raise RecipeError where the dense training ended without passing iteration k."""
         if not saved and reached > self.rewind:
             raise RecipeError(
-                f"rewind is {self.rewind}, and training passed it without being there: it took several steps at once, of "
-                f"several optimizers, and ended at {reached}.\nGive a multiple of how many there are."
+                f"rewind is {self.rewind}, and training passed it without being there: it took several steps at once, "
+                f"of several optimizers, and ended at {reached}.\nGive a multiple of how many there are."
             )
         if not saved:
             raise RecipeError(
