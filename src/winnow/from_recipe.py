@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from torch import nn
+
 from winnow.course import Course, Examples, Network, Objective, Updates
 from winnow.data import Described, described, is_images
 from winnow.data.inputs import Targets
 from winnow.errors import RecipeError, UnknownName
 from winnow.models import foreign
 from winnow.named import code, is_own, named
-from winnow.recipe import Recipe
+from winnow.recipe import Recipe, Schedule
+
+_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +71,23 @@ def timeline(recipe: Recipe) -> Timeline:
 
 
 def course(recipe: Recipe) -> Course:
-    """What the recipe's trainings share."""
+    """What the recipe's trainings share. What has no effect is left as it would be if nothing were said of it."""
     amounts = timeline(recipe)
     data = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
     _check_settings_fit(recipe, data)
     _check_images(recipe)
     optimizer, schedule = recipe.optimizer, recipe.schedule
+    drops = tuple(drop for drop in amounts.drops if drop < amounts.length)
+    built = network(recipe, data)
     return Course(
-        network=network(recipe, data),
+        network=built,
         examples=Examples(
             name="own" if data.is_own else recipe.data.name,
             place=recipe.data.name if data.is_own else None,
             checksum=data.checksum,
             validation=recipe.data.validation,
-            mean=recipe.data.mean,
-            std=recipe.data.std,
+            mean=None if recipe.data.mean == (0.0,) * data.shape[0] else recipe.data.mean,
+            std=None if recipe.data.std == (1.0,) * data.shape[0] else recipe.data.std,
             seed=recipe.seed,
             augment=tuple(sorted(set(recipe.data.augment))) or None,
             size=data.shape[1] if is_images(recipe.data.name) else None,
@@ -97,8 +103,8 @@ def course(recipe: Recipe) -> Course:
             epsilon=optimizer.epsilon,
             weight_decay=optimizer.weight_decay,
             warmup=amounts.warmup,
-            drops=tuple(drop for drop in amounts.drops if drop < amounts.length),
-            factor=recipe.schedule.factor,
+            drops=drops,
+            factor=schedule.factor if drops else Schedule().factor,
             nesterov=optimizer.nesterov or None,
             smoothing=optimizer.smoothing if optimizer.name == "rmsprop" else None,
             no_decay=tuple(sorted(set(optimizer.no_decay))) or None,
@@ -113,8 +119,12 @@ def course(recipe: Recipe) -> Course:
         label_smoothing=recipe.train.label_smoothing or None,
         auxiliary=recipe.train.auxiliary,
         accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
-        batch_norm=None if recipe.train.batch_norm == "synchronized" else recipe.train.batch_norm,
+        batch_norm=None if recipe.train.batch_norm == "synchronized" or not _has_batch_norm(built) else "local",
     )
+
+
+def _has_batch_norm(network: Network) -> bool:
+    return any(isinstance(module, _NORMS) for module in network.build().modules())
 
 
 def network(recipe: Recipe, data: Described) -> Network:

@@ -13,9 +13,9 @@ from winnow.experiments.rivals import rivals
 from winnow.from_recipe import course, timeline
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
-from winnow.pruning.layers import check_outputs_lie_first
+from winnow.pruning.layers import check_outputs_lie_first, with_effect
 from winnow.pruning.scores import named_score
-from winnow.recipe import Recipe
+from winnow.recipe import Rates, Recipe
 from winnow.steps import Init, Noise, Prune, Train
 from winnow.training.decay import exempt
 
@@ -44,6 +44,7 @@ def imp(recipe: Recipe) -> Experiment:
     exempt(shared.updates, network, ())
     _check_levels(recipe)
 
+    rates = None if recipe.prune.densities else with_effect(network, recipe.prune.rate, recipe.prune.include)
     rows: list[Row] = []
     rewind_points: dict[int, Init | Train] = {}
     for replicate in range(recipe.replicates):
@@ -54,14 +55,14 @@ def imp(recipe: Recipe) -> Experiment:
         point = replace(dense, stop=amounts.rewind) if amounts.rewind else init
         rewind_points[replicate] = init if switches(recipe.retrain, amounts).weights == "init" else point
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
-        rows += _levels(recipe, dense, init, point)
+        rows += _levels(recipe, dense, init, point, rates)
     rows += rivals(recipe, [row.trained for row in rows if row.level == 0])
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)
 
 
-def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> Iterator[Row]:
-    """The tickets of a replicate and their controls, level by level."""
+def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train, rates: Rates | None) -> Iterator[Row]:
+    """The tickets of a replicate and their controls, level by level. `rates` are those of every round, if they are."""
     amounts = timeline(recipe)
     where = switches(recipe.retrain, amounts)
     p = ranked_at(recipe, amounts, where)
@@ -73,7 +74,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
         mask = Prune(
             trained=ranked,
             level=level,
-            rate=recipe.prune.rate_at(level),
+            rate=rates or recipe.prune.rate_at(level),
             scope=recipe.prune.scope,
             score=recipe.prune.score,
             exclude=recipe.prune.exclude,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import cast
@@ -106,6 +106,18 @@ def parameters(
             names = ", ".join(found)
             raise RecipeError(f"prune.include: '{pattern}' matches none of the network's parameters: {names}.")
     return [_decided(name, use, rates, exclude, include) for name, use in found.items()]
+
+
+def with_effect(network: nn.Module, rates: Rates, include: Sequence[str] = ()) -> Rates:
+    """The rates without those of kinds that no parameter of the network is of, which so are in no key.
+
+    >>> with_effect(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)), Rates(conv=0.1, linear=0.2, output=0.1))
+    Rates(conv=None, linear=0.2, output=0.1, attention=None, embedding=None)
+    """
+    kinds = {use.kind for use in _found(network).values()}
+    if include or "attention" in kinds:  # which go by the rate of linear layers where they have none
+        kinds.add("linear")
+    return replace(rates, **{each.name: None for each in fields(rates) if each.name not in kinds})
 
 
 def check_outputs_lie_first(network: nn.Module, layers: Collection[str], what: str) -> None:
