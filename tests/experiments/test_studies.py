@@ -103,6 +103,13 @@ def test_the_nearest_level_is_taken(recipe: str, density: float, level: int, act
     assert (found, its_density) == (level, pytest.approx(actual, abs=2e-4))
 
 
+def test_where_the_density_of_a_level_is_not_known_beforehand_no_level_is_the_nearest() -> None:
+    units = {"prune.granularity": "unit", "prune.rate.output": None}
+    assert nearest_level(read("digits").edited(units), 0.64)[0] == 2
+    with pytest.raises(RecipeError, match=r"which density a level has is known only once whole units of all layers"):
+        nearest_level(read("digits").edited(units | {"prune.scope": "global"}), 0.64)
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
