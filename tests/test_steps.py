@@ -85,6 +85,7 @@ CHANGED: dict[str, Any] = {
     "auxiliary": 0.4,
     "accumulate": 2,
     "at_once": True,
+    "biases": 2,
 }
 
 
@@ -240,6 +241,12 @@ def test_tickets_share_their_results_with_those_of_settings_without_effect(
 ) -> None:
     one = BASE.edited({"levels": 2, "replicates": 1} | changes)
     assert imp(one).steps() == imp(one.edited(no_effect)).steps()
+
+
+def test_masks_of_biases_are_other_masks_than_they_were_under_an_engine_that_let_these_go_on() -> None:
+    one = BASE.edited({"levels": 1, "replicates": 1, "prune.include": ["fc1.bias"]})
+    masks = [imp(recipe).rows[-1].mask for recipe in (one, one.edited({"prune.include": ["fc1.weight"]}))]
+    assert [mask.biases for mask in masks if isinstance(mask, Prune)] == [2, None]
 
 
 def test_fresh_buffers_and_rates_that_have_an_effect_make_other_tickets() -> None:

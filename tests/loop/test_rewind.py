@@ -370,3 +370,25 @@ def test_what_workers_draw_differs_between_replicates_samples_and_parts() -> Non
         for order in [*orders, {"parts": 2, "part": 1}]
     ]
     assert len({tuple(each.tolist()) for each in drawn}) == 5  # part 0 of several is seeded as the whole is
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_a_gradient_scaler_goes_back_with_its_scale_and_how_long_it_has_grown(k: int, tmp_path: Path) -> None:
+    model = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+
+    def step() -> tuple[float, list[float]]:
+        optimizer.zero_grad()
+        scaler.scale(model(torch.ones(2, 6)).square().sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return scaler.get_scale(), model.weight.flatten().tolist()
+
+    for _ in range(k):
+        step()
+    winnow.rewind_point(model, optimizer, scaler=scaler, iteration=k).save(tmp_path / "point")
+    before = [step() for _ in range(4)]
+    winnow.rewind(winnow.RewindPoint.read(tmp_path / "point"), model, optimizer, scaler=scaler)
+    assert [step() for _ in range(4)] == before
+    assert before[0][0] != before[-1][0]

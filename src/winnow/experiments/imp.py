@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from torch import nn
+
 from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
@@ -15,7 +17,7 @@ from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.layers import check_outputs_lie_first, with_effect
 from winnow.pruning.scores import named_score
-from winnow.recipe import Rates, Recipe
+from winnow.recipe import Recipe
 from winnow.steps import Init, Noise, Prune, Train
 from winnow.training.decay import exempt
 
@@ -44,7 +46,6 @@ def imp(recipe: Recipe) -> Experiment:
     exempt(shared.updates, network, ())
     _check_levels(recipe)
 
-    rates = None if recipe.prune.densities else with_effect(network, recipe.prune.rate, recipe.prune.include)
     rows: list[Row] = []
     rewind_points: dict[int, Init | Train] = {}
     for replicate in range(recipe.replicates):
@@ -55,14 +56,17 @@ def imp(recipe: Recipe) -> Experiment:
         point = replace(dense, stop=amounts.rewind) if amounts.rewind else init
         rewind_points[replicate] = init if switches(recipe.retrain, amounts).weights == "init" else point
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
-        rows += _levels(recipe, dense, init, point, rates)
+        rows += _levels(recipe, network, dense, init, point)
     rows += rivals(recipe, [row.trained for row in rows if row.level == 0])
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)
 
 
-def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train, rates: Rates | None) -> Iterator[Row]:
-    """The tickets of a replicate and their controls, level by level. `rates` are those of every round, if they are."""
+def _levels(recipe: Recipe, network: nn.Module, dense: Train, init: Init, point: Init | Train) -> Iterator[Row]:
+    """The tickets of a replicate and their controls, level by level."""
+    rate = with_effect(network, recipe.prune.rate, recipe.prune.include)
+    layers = prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    has_biases = any(len(layer.shape) == 1 for layer in layers.values())
     amounts = timeline(recipe)
     where = switches(recipe.retrain, amounts)
     p = ranked_at(recipe, amounts, where)
@@ -74,7 +78,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train, rates
         mask = Prune(
             trained=ranked,
             level=level,
-            rate=rates or recipe.prune.rate_at(level),
+            rate=recipe.prune.rate_at(level) if recipe.prune.densities else rate,
             scope=recipe.prune.scope,
             score=recipe.prune.score,
             exclude=recipe.prune.exclude,
@@ -82,6 +86,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train, rates
             granularity=None if recipe.prune.granularity == WEIGHT else recipe.prune.granularity,
             code=score.code,
             at_once=True if recipe.prune.densities else None,
+            biases=2 if has_biases else None,
             untrained=dense.course if isinstance(ranked, Init) else None,
         )
         ticket = retrained(recipe, where, dense=dense, point=point, before=before if is_iterative else dense, mask=mask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -120,11 +120,17 @@ def with_effect(network: nn.Module, rates: Rates, include: Sequence[str] = ()) -
     return replace(rates, **{each.name: None for each in fields(rates) if each.name not in kinds})
 
 
-def check_outputs_lie_first(network: nn.Module, layers: Collection[str], what: str) -> None:
-    """Raise RecipeError where a prunable kernel has its outputs in another dimension than the first.
+def check_outputs_lie_first(network: nn.Module, layers: Mapping[str, Layer], what: str) -> None:
+    """Raise RecipeError where what is prunable has its outputs in another dimension than the first, or no inputs.
 
     `what` is what takes the first for them: units, patterns along the inputs, shuffling within units.
     """
+    flat = [name for name, layer in layers.items() if len(layer.shape) < 2]
+    if flat:
+        raise RecipeError(
+            f"{what} goes by the inputs of every output, and '{flat[0]}', of shape {layers[flat[0]].shape}, has none.\n"
+            f"Leave it out (prune.include, prune.exclude), or prune single weights."
+        )
     for path, module in cast("Iterator[tuple[str, nn.Module]]", network.named_modules()):
         name = f"{path}.weight".removeprefix(".")
         is_transposed = type(module).__name__ == "Conv1D" or getattr(module, "transposed", False) is True
