@@ -13,6 +13,7 @@ from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
 from winnow.experiments.rivals import rivals
 from winnow.from_recipe import course, timeline
+from winnow.models.initialize import is_bias
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.layers import check_outputs_lie_first, with_effect
@@ -66,7 +67,7 @@ def _levels(recipe: Recipe, network: nn.Module, dense: Train, init: Init, point:
     """The tickets of a replicate and their controls, level by level."""
     rate = with_effect(network, recipe.prune.rate, recipe.prune.include)
     layers = prunable_layers(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
-    has_biases = any(len(layer.shape) == 1 for layer in layers.values())
+    has_biases = any(is_bias(name.rpartition(".")[2]) for name in layers)
     amounts = timeline(recipe)
     where = switches(recipe.retrain, amounts)
     p = ranked_at(recipe, amounts, where)
