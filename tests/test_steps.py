@@ -221,11 +221,6 @@ def test_what_drops_multiply_the_rate_by_is_in_no_key_where_there_are_none() -> 
     assert steps_of(without) == steps_of(without.edited({"schedule.factor": 0.2, "schedule.drops": ["400it"]}))
 
 
-def test_batch_norm_of_each_process_is_another_training_where_there_is_batch_norm() -> None:
-    having = read("resnet20-cifar10")
-    assert course(having) != course(having.edited({"train.batch_norm": "local"}))
-
-
 SGD = {"optimizer.name": "sgd", "levels": 2, "replicates": 1, "rewind": "16it"}
 
 
