@@ -48,6 +48,7 @@ RIVAL = dataclasses.replace(DENSE, dynamic=SCHEDULE)
 CHANGED: dict[str, Any] = {
     "dynamic": SCHEDULE,
     "method": "set",
+    "revision": 3,
     "kept": (("fc1.weight", 8),),
     "drop": 0.3,
     "init": "kaiming-normal",
@@ -84,6 +85,7 @@ CHANGED: dict[str, Any] = {
     "auxiliary": 0.4,
     "accumulate": 2,
     "at_once": True,
+    "biases": 2,
 }
 
 
@@ -205,10 +207,47 @@ BASE = read("digits").edited(
         {"train.evaluate": "1.25ep"},
         {"prune.rate.output": 0.3},  # of masks, not of the dense network
         {"optimizer.at_rewind": "fresh"},
+        {"data.mean": [0.0], "data.std": [1.0]},  # which change no pixel
+        {"train.batch_norm": "local"},  # of which there is none
     ],
 )
 def test_recipes_that_train_alike_share_their_results_however_they_are_written(changes: dict[str, Any]) -> None:
     assert steps_of(BASE.edited(changes)) == steps_of(BASE)
+
+
+def test_what_drops_multiply_the_rate_by_is_in_no_key_where_there_are_none() -> None:
+    without = BASE.edited({"schedule.drops": []})
+    assert steps_of(without) == steps_of(without.edited({"schedule.factor": 0.2}))
+    assert steps_of(without) == steps_of(without.edited({"schedule.factor": 0.2, "schedule.drops": ["400it"]}))
+
+
+SGD = {"optimizer.name": "sgd", "levels": 2, "replicates": 1, "rewind": "16it"}
+
+
+@pytest.mark.parametrize(
+    "changes, no_effect",
+    [
+        ({}, {"prune.rate.conv": 0.1, "prune.rate.embedding": 0.3}),  # kinds that the network has none of
+        (SGD, {"optimizer.at_rewind": "fresh"}),  # without momentum there are no buffers
+    ],
+)
+def test_tickets_share_their_results_with_those_of_settings_without_effect(
+    changes: dict[str, Any], no_effect: dict[str, Any]
+) -> None:
+    one = BASE.edited({"levels": 2, "replicates": 1} | changes)
+    assert imp(one).steps() == imp(one.edited(no_effect)).steps()
+
+
+def test_masks_of_biases_are_other_masks_than_they_were_under_an_engine_that_let_these_go_on() -> None:
+    one = BASE.edited({"levels": 1, "replicates": 1, "prune.include": ["fc1.bias"]})
+    masks = [imp(recipe).rows[-1].mask for recipe in (one, one.edited({"prune.include": ["fc1.weight"]}))]
+    assert [mask.biases for mask in masks if isinstance(mask, Prune)] == [2, None]
+
+
+def test_fresh_buffers_and_rates_that_have_an_effect_make_other_tickets() -> None:
+    one = BASE.edited(SGD | {"optimizer.momentum": 0.9})
+    for changes in ({"optimizer.at_rewind": "fresh"}, {"prune.rate.output": 0.2}):
+        assert imp(one).rows[-1].trained != imp(one.edited(changes)).rows[-1].trained
 
 
 @pytest.mark.parametrize(
@@ -216,8 +255,8 @@ def test_recipes_that_train_alike_share_their_results_however_they_are_written(c
     [
         {"seed": 1},
         {"data.validation": 199},
-        {"data.mean": [0.0]},
-        {"data.std": [1.0]},
+        {"data.mean": [0.1]},
+        {"data.std": [1.1]},
         {"model.name": "lenet-300-101"},
         {"model.init": "kaiming-normal"},
         {"train.batch": 61},

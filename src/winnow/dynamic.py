@@ -13,6 +13,10 @@ arXiv 1707.04780); RigL (Evci et al. 2020, arXiv 1911.11134)."""
 
 METHODS: tuple[Method, ...] = get_args(Method)
 
+REVISION = 2
+"""Raised whenever the same schedule of SET or RigL comes to mean another training. 2: a weight that an update removes
+and adds stays as it was; before, it was set to zero, as was a part of every layer that is whole."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Dynamic:
@@ -39,6 +43,9 @@ class Dynamic:
     drop: float | None = None
     """Which fraction of the weights an update replaces by others: at all of SET's; at RigL's first, from where it
     falls as a cosine to none at `end`. None for gradual pruning, which replaces none."""
+
+    revision: int | None = None
+    """See REVISION. None for gradual pruning, which it does not concern."""
 
     def is_due(self, iteration: int) -> bool:
         """Whether the mask is updated at an iteration.

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+
+from torch import nn
 
 from winnow.course import Course, Examples, Network, Objective, Updates
 from winnow.data import Described, described, is_images
 from winnow.data.inputs import Targets
 from winnow.errors import RecipeError, UnknownName
+from winnow.given import noted
 from winnow.models import foreign
 from winnow.named import code, is_own, named
-from winnow.recipe import Recipe
+from winnow.pruning.layers import kinds
+from winnow.recipe import Recipe, Schedule
+
+_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,21 +74,23 @@ def timeline(recipe: Recipe) -> Timeline:
 
 
 def course(recipe: Recipe) -> Course:
-    """What the recipe's trainings share."""
+    """What the recipe's trainings share. What has no effect is left as it would be if nothing were said of it."""
     amounts = timeline(recipe)
     data = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
     _check_settings_fit(recipe, data)
     _check_images(recipe)
     optimizer, schedule = recipe.optimizer, recipe.schedule
+    drops = tuple(drop for drop in amounts.drops if drop < amounts.length)
+    built = network(recipe, data)
     return Course(
-        network=network(recipe, data),
+        network=built,
         examples=Examples(
             name="own" if data.is_own else recipe.data.name,
             place=recipe.data.name if data.is_own else None,
             checksum=data.checksum,
             validation=recipe.data.validation,
-            mean=recipe.data.mean,
-            std=recipe.data.std,
+            mean=None if recipe.data.mean == (0.0,) * data.shape[0] else recipe.data.mean,
+            std=None if recipe.data.std == (1.0,) * data.shape[0] else recipe.data.std,
             seed=recipe.seed,
             augment=tuple(sorted(set(recipe.data.augment))) or None,
             size=data.shape[1] if is_images(recipe.data.name) else None,
@@ -97,8 +106,8 @@ def course(recipe: Recipe) -> Course:
             epsilon=optimizer.epsilon,
             weight_decay=optimizer.weight_decay,
             warmup=amounts.warmup,
-            drops=tuple(drop for drop in amounts.drops if drop < amounts.length),
-            factor=recipe.schedule.factor,
+            drops=drops,
+            factor=schedule.factor if drops else Schedule().factor,
             nesterov=optimizer.nesterov or None,
             smoothing=optimizer.smoothing if optimizer.name == "rmsprop" else None,
             no_decay=tuple(sorted(set(optimizer.no_decay))) or None,
@@ -113,8 +122,32 @@ def course(recipe: Recipe) -> Course:
         label_smoothing=recipe.train.label_smoothing or None,
         auxiliary=recipe.train.auxiliary,
         accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
-        batch_norm=None if recipe.train.batch_norm == "synchronized" else recipe.train.batch_norm,
+        batch_norm=None if recipe.train.batch_norm == "synchronized" or not facts(built).has_batch_norm else "local",
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What must be known of a network to tell one experiment from another, without building it."""
+
+    kinds: tuple[str, ...]
+    """The kinds of kernels that it has, in alphabetical order."""
+
+    has_batch_norm: bool
+
+
+def facts(network: Network) -> Facts:
+    """The facts of a network; of one that was handed over and is not here, as they were noted when it was run.
+
+    Raises RecipeError where it is not here and nothing was noted.
+    """
+    known = None if network.is_here else noted(network.place or network.name)
+    if known is not None:
+        with suppress(KeyError, TypeError):
+            return Facts(kinds=tuple(known["kinds"]), has_batch_norm=bool(known["has_batch_norm"]))
+    module = network.build()
+    has_batch_norm = any(isinstance(each, _NORMS) for each in module.modules())
+    return Facts(kinds=tuple(sorted(kinds(module))), has_batch_norm=has_batch_norm)
 
 
 def network(recipe: Recipe, data: Described) -> Network:

@@ -7,6 +7,7 @@ process, finds the results of the first.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from winnow.errors import RecipeError
@@ -26,6 +27,19 @@ def give(word: str, fingerprint: str, value: Any) -> str:
     name = f"{PREFIX}{plain}-{fingerprint[:12]}"
     _OBJECTS[name] = value
     return name
+
+
+_NOTES: dict[str, Mapping[str, Any]] = {}
+
+
+def note(name: str, facts: Mapping[str, Any]) -> None:
+    """Remember what is known of an object that this process was not given: names hold a fingerprint of the content."""
+    _NOTES[name] = facts
+
+
+def noted(name: str) -> Mapping[str, Any] | None:
+    """What is known of an object of that name."""
+    return _NOTES.get(name)
 
 
 def was_given(name: str) -> bool:

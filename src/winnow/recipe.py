@@ -325,7 +325,11 @@ class Pruning:
 
     @model_validator(mode="after")
     def _what_is_trained_and_removed_is_consistent(self) -> Pruning:
-        Pattern.parse(self.granularity)
+        if Pattern.parse(self.granularity) and self.densities:
+            raise RecipeError(
+                f"granularity is '{self.granularity}', which has one density, and densities are "
+                f"{list(self.densities)}. Leave one of them out."
+            )
         if self.granularity == "unit" and self.rate.output is not None:
             raise RecipeError(
                 "granularity 'unit' would remove classes from the output layer. Leave rate.output out "

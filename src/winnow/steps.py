@@ -204,6 +204,10 @@ class Prune(Step):
     at_once: Literal[True] | None = None
     """Whether `rate` is what the level removes in all, not per round. None where it is per round."""
 
+    biases: Literal[2] | None = None
+    """Raised whenever masks of biases come to mean other trainings, which are then made anew. 2: pruned biases stay at
+    zero under the perceptron engine too. None where only kernels are pruned."""
+
     @property
     def inputs(self) -> Mapping[str, Step]:
         return {"trained": self.trained}

@@ -70,6 +70,16 @@ def test_what_needs_the_objects_says_so(handed: Path, winnow: Winnow) -> None:
     assert Store(handed).result_keys() == kept
 
 
+def test_notes_of_objects_that_are_damaged_or_gone_are_told(handed: Path, winnow: Winnow) -> None:
+    notes = sorted((handed / "experiments").glob("given-*.json"))
+    assert len(notes) == 2
+    for damage in ("[]", "{}", "{", None):
+        for path in notes:
+            path.unlink(missing_ok=True) if damage is None else path.write_text(damage)
+        said = winnow("results", "--store", handed)
+        assert said.code == 1 and "was handed over from Python as an object" in said.err, damage
+
+
 def _identity(store: Path) -> str:
     (path,) = (store / "experiments").glob("*.toml")
     return path.stem.removeprefix("Tiny-")

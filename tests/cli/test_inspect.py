@@ -39,6 +39,26 @@ def test_fields_change_what_is_pruned(winnow: Winnow) -> None:
     assert re.search(r" 2 +64.00 % +171,325", said.out)
 
 
+@pytest.mark.parametrize(
+    "changes, lines",
+    [
+        ((), ["1   80.20 %        40,260"]),
+        (("--prune.granularity", "2:4"), ["1   50.00 %        25,100"]),
+        (("--prune.granularity", "unit", "--prune.rate.output", "None"), ["1   80.00 %        39,360"]),
+        (("--prune.scope", "global", "--prune.rate.output", "None", "--prune.granularity", "unit"), []),
+        (("--prune.densities", "0.7", "0.2"), ["1   70.00 %        35,140", "2   20.00 %        10,040"]),
+    ],
+)
+def test_what_a_level_keeps_goes_by_the_pieces_that_are_removed(
+    winnow: Winnow, changes: tuple[str, ...], lines: list[str]
+) -> None:
+    levels = "1" if "2:4" in changes else "2"
+    said = winnow("inspect", "digits", "--levels", levels, *changes)
+    assert said.code == 0, said.err
+    assert all(line in said.out for line in lines)
+    assert ("known once units of all layers together are ranked" in said.out) == (not lines)
+
+
 def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     said = winnow("inspect", f"{tmp_path / 'nets.py'}:Tied")

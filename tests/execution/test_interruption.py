@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, run
+from tests.execution.conftest import EVALUATE, LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, run
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.estimate import estimate
 from winnow.execution.executor import Executor
@@ -216,3 +216,24 @@ def test_dropout_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_pat
     spans.interrupt_at = lambda state: False
     run(recipe, tmp_path / "store")
     assert_same_results(recipe, tmp_path / "store", tmp_path / "left alone")
+
+
+def test_lanes_that_were_looked_at_and_those_that_were_not_yet_go_on_apart(tmp_path: Path, spans: Spans) -> None:
+    recipe = RECIPE.edited({"deterministic": False, "levels": 1, "replicates": 1, "rewind": f"{EVALUATE}it"})
+    spans.interrupt_at = lambda state: state.iteration == 13
+    with pytest.raises(KeyboardInterrupt):
+        run(recipe, tmp_path)  # which stores replicate 0 as it was evaluated at its rewind point
+    [saved] = (tmp_path / "progress").glob("*")
+    saved.unlink()
+    both = recipe.edited({"replicates": 2, "rewind": "0it"})
+    spans.interrupt_at = lambda state: state.iteration == EVALUATE
+    with pytest.raises(KeyboardInterrupt):
+        run(both, tmp_path)  # which saves replicate 1 at the same iteration, before it was evaluated
+    spans.interrupt_at = lambda state: False
+    spans.started.clear()
+    run(both, tmp_path)
+    assert [(state.iteration, state.lanes) for state in spans.started[:2]] == [(EVALUATE, 1), (EVALUATE, 1)]
+    dense = [row.trained for row in imp(both).rows if row.level == 0]
+    assert [list(Store(tmp_path).curve(step).rows) for step in dense] == [[0, 8, 16, 24]] * 2
+    losses = [Store(tmp_path).curve(step).rows[EVALUATE]["train_loss"] for step in dense]
+    assert all(loss > 0 for loss in losses)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.execution.conftest import RECIPE, Record, Spans
+from winnow.cli.study_tables import onset_report
 from winnow.errors import RecipeError, StepFailure
 from winnow.execution.estimate import remaining
 from winnow.execution.executor import Executor
@@ -15,7 +18,7 @@ from winnow.execution.studies import run_study
 from winnow.experiments import imp
 from winnow.experiments.search import Judgement
 from winnow.findings import Findings
-from winnow.store import Store
+from winnow.store import Failure, Making, Store
 
 TINY = RECIPE.edited({"rewind": "auto", "deterministic": False, "onset.until": "12it", "onset.resolution": 2.0})
 GRID = (0, 1, 2, 3, 6, 12)
@@ -65,6 +68,21 @@ def test_replicates_are_added_where_the_interval_is_not_clear(tmp_path: Path) ->
     onset = find_onset(unclear, Executor(Store(tmp_path)))
     for judgement in onset.judgements:
         assert judgement.is_clear or len(judgement.values) == 4
+
+
+def test_a_k_that_is_judged_by_those_replicates_that_did_not_diverge_is_told(tmp_path: Path) -> None:
+    recipe = TINY.edited({"onset.threshold": 100.0, "onset.until": "1it"})
+    store, study = Store(tmp_path), study_at(recipe.edited({"rewind": "0it"}), [0])
+    [child] = [child.trained for child in study.children if (child.replicate, child.sample) == (1, 1)]
+    store.put_failure(child, Failure("Diverged", "the loss is not finite"), making=Making())
+    onset = find_onset(recipe, Executor(store))
+    [judgement] = onset.judgements
+    assert (judgement.k, len(judgement.values), judgement.missing, judgement.asked) == (0, 1, 1, 2)
+    out = io.StringIO()
+    Console(file=out, width=200).print(onset_report(onset))
+    told = out.getvalue()
+    assert "At k = 0, 1 of 2 comparisons are missing, since a training failed: the others decided." in told
+    assert "Stability is taken to last once it has set in: the k that were not tried may tell otherwise." in told
 
 
 @pytest.mark.parametrize("by", ["pruning", "data-order"])

@@ -169,6 +169,10 @@ def test_at_the_rewind_point_masks_come_from_w_k_before_any_training(rewind: str
     ({"prune.train_levels": [1]}, "train_levels spares training that ranking needs here"),
     ({"prune.at": "50it", "prune.train_levels": [4]}, "prune.train_levels names level 4, and levels is 3"),
     ({"prune.granularity": "2:4"}, "has one density and so one level, and levels is 3. Give levels = 1."),
+    (
+        {"prune.granularity": "2:4", "prune.densities": [0.7, 0.5, 0.3]},
+        r"granularity is '2:4', which has one density, and densities are \[0.7, 0.5, 0.3\]. Leave one of them out",
+    ),
     ({"prune.granularity": "unit"}, "granularity 'unit' would remove classes from the output layer. Leave rate.output"),
     ({"prune.granularity": "blocks"}, "field prune: 'blocks' is no granularity"),
 ])  # fmt: skip

@@ -103,6 +103,13 @@ def test_the_nearest_level_is_taken(recipe: str, density: float, level: int, act
     assert (found, its_density) == (level, pytest.approx(actual, abs=2e-4))
 
 
+def test_where_the_density_of_a_level_is_not_known_beforehand_no_level_is_the_nearest() -> None:
+    units = {"prune.granularity": "unit", "prune.rate.output": None}
+    assert nearest_level(read("digits").edited(units), 0.64)[0] == 2
+    with pytest.raises(RecipeError, match=r"which density a level has is known only once whole units of all layers"):
+        nearest_level(read("digits").edited(units | {"prune.scope": "global"}), 0.64)
+
+
 @pytest.mark.parametrize(
     "settings, message",
     [
@@ -125,6 +132,12 @@ def test_bisection_finds_the_onset_with_at_most_half_of_the_grid(onset: int | No
     assert found == onset
     assert len(tried) <= 4 < len(grid) / 2
     assert len({each.k for each in tried}) == len(tried)
+
+
+def test_where_stability_comes_and_goes_bisection_is_no_grid() -> None:
+    grid = candidates(100, 2.0)  # 0, 1, 2, 3, 6, 12, 25, 50, 100
+    found, _ = bisect(grid, lambda k: Judgement(k, (0.0 if k == 3 or k >= 25 else 9.0,), 2.0))
+    assert found == 25  # where the least stable one is 3: `winnow onset` says what it takes for granted
 
 
 def test_candidates_lie_on_a_log_scale_below_the_last() -> None:

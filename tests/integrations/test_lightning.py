@@ -94,6 +94,44 @@ def test_a_rewind_without_pruning_trains_the_dense_network_again_to_the_bit(k: i
     assert again == dense[k:] and len(model.rates) == 15 + 2 * (15 - k)
 
 
+@pytest.mark.parametrize("k", [0, 4, 6])
+def test_a_training_of_whole_epochs_is_rewound_too(k: int, tmp_path: Path) -> None:
+    model, imp = Classifier(), IMP(levels=2, rate=0.0, rewind=k)
+    whole = trainer(imp, tmp_path, max_steps=-1, max_epochs=2)
+    levels = imp.fit(whole, model, loader(), DataLoader(examples(), BATCH))
+    assert levels[0].metrics == levels[1].metrics == levels[2].metrics
+    assert len(model.rates) == 12 + 2 * (12 - k)
+
+
+class TwoOptimizers(Classifier):
+    automatic_optimization = False
+
+    def training_step(self, batch: tuple[Tensor, Tensor], number: int) -> Tensor:
+        first, second = self.optimizers()
+        loss = nn.functional.cross_entropy(self.net(batch[0]), batch[1])
+        self.log("loss", loss)
+        first.zero_grad()
+        second.zero_grad()
+        self.manual_backward(loss)
+        first.step()
+        second.step()
+        return loss
+
+    def configure_optimizers(self) -> Any:
+        below = torch.optim.AdamW(self.net[:2].parameters(), lr=0.02)
+        return [below, torch.optim.SGD(self.net[2:].parameters(), lr=0.02, momentum=0.9)]
+
+
+def test_the_steps_of_several_optimizers_are_counted_together(tmp_path: Path) -> None:
+    imp = IMP(levels=1, rate=0.0, rewind=8)  # after four batches
+    options: dict[str, Any] = {"max_steps": 20, "gradient_clip_val": None}
+    levels = imp.fit(trainer(imp, tmp_path, **options), TwoOptimizers(), loader())
+    assert levels[0].metrics == levels[1].metrics
+    imp = IMP(levels=1, rate=0.0, rewind=5)
+    with pytest.raises(RecipeError, match=r"rewind is 5, and training passed it without being there: it took several"):
+        imp.fit(trainer(imp, tmp_path, **options), TwoOptimizers(), loader())
+
+
 def test_the_dense_network_is_the_one_that_lightning_trains_alone(tmp_path: Path) -> None:
     alone = Classifier()
     torch.manual_seed(1)

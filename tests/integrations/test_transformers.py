@@ -121,3 +121,19 @@ def test_what_cannot_be_rewound_says_so(tmp_path: Path) -> None:
         RecipeError, match=r"TrainingArguments\(save_only_model=True\) contradicts a rewind: a rewind needs"
     ):
         imp.train(trainer(imp, tmp_path, save_only_model=True))
+
+
+class Drawing(Sentences):
+    """Sentences that are drawn anew whenever they are looked at, as augmented images are."""
+
+    def __getitem__(self, at: int) -> dict[str, Tensor]:
+        return {"input_ids": torch.randint(0, 20, (5,)), "labels": torch.tensor(at % 3)}
+
+
+@pytest.mark.parametrize("k", [0, 7])  # where an epoch begins
+def test_what_a_dataset_draws_comes_back_where_an_epoch_begins(k: int, tmp_path: Path) -> None:
+    imp = IMP(levels=1, rate=0.0, rewind=k)
+    it = trainer(imp, tmp_path)
+    it.train_dataset = Drawing()
+    imp.train(it)
+    assert it.seen[k:12] == it.seen[12:]

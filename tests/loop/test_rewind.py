@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, DistributedSampler, TensorDataset
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, TensorDataset
 
 import winnow
 from winnow.errors import RecipeError, RewindError, TicketError
@@ -330,3 +330,65 @@ def test_a_loader_goes_on_where_an_epoch_was_left_and_with_what_workers_fetched_
     assert seen + [batch.tolist() for batch in loader] == whole and loader.iteration == 6
     loader.load_state_dict({**loader.state_dict(), "iteration": 4})
     assert [batch.tolist() for batch in loader] == whole[4:]
+
+
+class Drawing(Dataset[Tensor]):
+    """What a worker draws when it looks at an example: from PyTorch, NumPy and Python."""
+
+    def __len__(self) -> int:
+        return LENGTH
+
+    def __getitem__(self, at: int) -> Tensor:
+        return torch.tensor([at, float(torch.rand(())), float(np.random.rand()), random.random()])
+
+
+@pytest.mark.parametrize("is_persistent", [False, True])
+@pytest.mark.parametrize("k", [0, 4, 6])  # at the start, in mid-epoch, at an epoch's end
+def test_what_workers_draw_for_a_batch_is_the_same_after_a_rewind(k: int, is_persistent: bool) -> None:
+    loader = winnow.RewindableLoader(Drawing(), BATCH, num_workers=2, persistent_workers=is_persistent)
+    model = nn.Linear(1, 1)
+    optimizer = torch.optim.SGD(model.parameters())
+    first: list[Tensor] = []
+    point = winnow.rewind_point(model, optimizer, data_order=loader)
+    while len(first) < 8:
+        for batch in loader:
+            first.append(batch)
+            if len(first) == k:
+                point = winnow.rewind_point(model, optimizer, data_order=loader)
+            if len(first) == 8:
+                break
+    winnow.rewind(point, model, optimizer, data_order=loader)
+    again = [batch for _ in range(2) for batch in loader][: 8 - k]
+    assert all(torch.equal(one, other) for one, other in zip(first[k:], again, strict=True))
+    assert not torch.equal(first[0][:, 1:], first[6][:, 1:])  # every epoch's are new
+
+
+def test_what_workers_draw_differs_between_replicates_samples_and_parts() -> None:
+    orders: list[dict[str, int]] = [{}, {"seed": 1}, {"replicate": 1}, {"sample": 1}, {"parts": 2}]
+    drawn: list[Tensor] = [
+        next(iter(winnow.RewindableLoader(Drawing(), BATCH, num_workers=1, **order)))[0, 1:]
+        for order in [*orders, {"parts": 2, "part": 1}]
+    ]
+    assert len({tuple(each.tolist()) for each in drawn}) == 5  # part 0 of several is seeded as the whole is
+
+
+@pytest.mark.parametrize("k", [0, 3])
+def test_a_gradient_scaler_goes_back_with_its_scale_and_how_long_it_has_grown(k: int, tmp_path: Path) -> None:
+    model = nn.Linear(6, 3)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    scaler = torch.amp.GradScaler("cpu", init_scale=8.0, growth_interval=2)
+
+    def step() -> tuple[float, list[float]]:
+        optimizer.zero_grad()
+        scaler.scale(model(torch.ones(2, 6)).square().sum()).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return scaler.get_scale(), model.weight.flatten().tolist()
+
+    for _ in range(k):
+        step()
+    winnow.rewind_point(model, optimizer, scaler=scaler, iteration=k).save(tmp_path / "point")
+    before = [step() for _ in range(4)]
+    winnow.rewind(winnow.RewindPoint.read(tmp_path / "point"), model, optimizer, scaler=scaler)
+    assert [step() for _ in range(4)] == before
+    assert before[0][0] != before[-1][0]

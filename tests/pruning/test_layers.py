@@ -139,6 +139,16 @@ def test_a_module_under_two_names_is_one_parameter() -> None:
 @pytest.mark.parametrize("granularity", ["unit", "2:4"])
 def test_units_and_patterns_are_refused_where_outputs_do_not_come_first(granularity: str) -> None:
     network = nn.Sequential(nn.Linear(4, 4), nn.ConvTranspose2d(1, 4, 3))
+    layers = prunable_layers(network, Rates(linear=0.2, conv=0.1, output=0.1))
     with pytest.raises(RecipeError, match=r"goes by a kernel's outputs as its first dimension, and '1.weight' \(ConvT"):
-        check_outputs_lie_first(network, ["0.weight", "1.weight"], f"prune.granularity '{granularity}'")
-    check_outputs_lie_first(network, ["0.weight"], "prune.granularity")
+        check_outputs_lie_first(network, layers, f"prune.granularity '{granularity}'")
+    check_outputs_lie_first(network, {"0.weight": layers["0.weight"]}, "prune.granularity")
+
+
+def test_units_and_patterns_are_refused_of_what_has_no_inputs() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    layers = prunable_layers(network, Rates(linear=0.2, output=0.1), include=["0.bias"])
+    with pytest.raises(
+        RecipeError, match=r"control 'shuffle' goes by the inputs of every output, and '0.bias', of sha"
+    ):
+        check_outputs_lie_first(network, layers, "the control 'shuffle'")

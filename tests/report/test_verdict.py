@@ -9,7 +9,10 @@ import pytest
 from winnow.experiments import controls, instability
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings, Measured
-from winnow.report.against_density import levels_table
+from winnow.report.against_density import density_charts, levels_table
+from winnow.report.cautions import run_cautions
+from winnow.report.provenance import Provenance
+from winnow.report.side_by_side import comparison
 from winnow.report.verdict import verdict
 from winnow.timeline import Amount
 
@@ -40,6 +43,24 @@ def test_every_control_there_is_has_words() -> None:
     said = [fact.what for fact in found.facts if fact.what.startswith("against ")]
     assert len(said) == len(names)
     assert not {f"against {name}" for name in names} & set(said)
+
+
+CUT = {"at": "200it", "train_levels": [1, 3]}
+
+
+def test_a_level_that_was_trained_to_rank_its_weights_alone_has_no_accuracy_at_the_end() -> None:
+    accuracies: Accuracies = {DENSE: [0.9, 0.9]} | {(TICKET, level): [0.5, 0.6] for level in (1, 3)}
+    found = results_of(accuracies | {(TICKET, 2): [0.89, 0.89]}, prune=CUT)
+    for chart in (*density_charts(found), *comparison([found, found])):
+        assert {len(series.points) for series in chart.series if series.name != "reinitialized"} <= {2, 3}
+    assert [row[1] for row in levels_table(found).rows] == ["0", "1", "3"]
+    said = verdict(found)
+    assert said.headline == "No ticket trains to the accuracy of the dense network."
+    assert said.facts[0].value.startswith("55.00")  # not level 2's, of before it was trained
+    made = Provenance(wanted=(), manifests=(), failures=(), under_way=0)
+    assert any(
+        "Level 2 trained to iteration 200 alone, to rank weights by" in each for each in run_cautions(found, made)
+    )
 
 
 WINS = "A winning ticket with 80 % of the weights trains, alone, to the accuracy of the whole network."

@@ -121,10 +121,10 @@ def starting_states(name: str, shape, lanes: int, course: Updates, first: int = 
     return [State.of_values(value, names).with_slots(slot_names(course)) for value in values]
 
 
-def drawn_masks(state: State, density: float) -> dict[str, Tensor]:
+def drawn_masks(state: State, density: float, *, biases: bool = False) -> dict[str, Tensor]:
     """A mask of about that density for each kernel, another for each lane; the state is masked with it."""
     stream = torch.Generator().manual_seed(9)
-    kernels = {name: p for name, p in state.parameters.items() if p.ndim > 2 and name.endswith("weight")}
+    kernels = {name: p for name, p in state.parameters.items() if biases or (p.ndim > 2 and name.endswith("weight"))}
     masks = {name: (torch.rand(p.shape, generator=stream) < density).double() for name, p in kernels.items()}
     for name, mask in masks.items():
         state.parameters[name].mul_(mask)
@@ -149,11 +149,13 @@ def doubled(state: State) -> State:
     return state
 
 
-def trained(engine, name, shape, states, course, *, replicates, iterations=50, augment=None, density=0.5) -> State:
+def trained(
+    engine, name, shape, states, course, *, replicates, iterations=50, augment=None, density=0.5, biases=False
+) -> State:
     state = doubled(State.stacked(states, torch.device("cpu")))
     noises = [Noise(seed=0, replicate=replicate) for replicate in replicates]
     batches = InDouble(Batches(examples(shape), noises, 16, augment))
-    masks = drawn_masks(state, density) if density < 1 else {}
+    masks = drawn_masks(state, density, biases=biases) if density < 1 else {}
     module = build(name, shape, CLASSES)
     randomness = LaneRandomness(noises, torch.device("cpu")) if draws(module, torch.zeros(2, *shape)) else None
     if engine is Perceptron:
@@ -211,6 +213,19 @@ def test_the_perceptron_engine_equals_the_plain_one_over_fifty_steps(course, den
         for engine in (Plain, Perceptron)
     )
     assert_close(plain, perceptron)
+
+
+@pytest.mark.parametrize("density", [0.5, 0.08])
+def test_the_perceptron_engine_holds_pruned_biases_too(density):
+    course, name, shape = OPTIMIZERS["adam and decay"], "lenet-16-8", (1, 6, 6)
+    states = starting_states(name, shape, 2, course)
+    plain, perceptron = (
+        trained(engine, name, shape, states, course, replicates=[0, 1], density=density, biases=True)
+        for engine in (Plain, Perceptron)
+    )
+    assert_close(plain, perceptron)
+    masks = drawn_masks(doubled(State.stacked(states, torch.device("cpu"))), density, biases=True)
+    assert not any(perceptron.parameters[parameter][mask == 0].any() for parameter, mask in masks.items())
 
 
 def test_sparse_layers_give_pruned_weights_back_as_exact_zeros():

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from winnow.course import Noise, Updates
-from winnow.dynamic import Dynamic
+from winnow.dynamic import Dynamic, Method
 from winnow.training import Batches, Observer, Plain, Rewiring, Stacked, State, begun, learning_rate, optimizer, train_
 
 from .test_loop import ADAM, CPU, EXAMPLES, RMSPROP, SGD, fresh, small
@@ -143,10 +143,20 @@ def test_rigl_removes_the_smallest_weights_and_adds_where_the_gradient_is_larges
     state = one_layer(WEIGHTS, MASK)
     Rewiring([schedule], NOISES[:1]).update_(state, [torch.tensor([gradient]), torch.ones(1, 2)], 4)
     assert state.masks["w"][0].tolist() == after
-    stays = torch.tensor([1, 0, 0, 0, 0, 0, 1, 1])
+    stays = torch.tensor(after) * torch.tensor(MASK)  # those that came back at once among them
     assert torch.equal(state.parameters["w"][0], torch.tensor(WEIGHTS) * stays)  # added weights stand at zero
     assert torch.equal(state.slots["momentum"]["w"][0], torch.tensor(MASK) * stays)  # and so do their buffers
     assert state.parameters["b"].all() and state.slots["momentum"]["b"].all()
+
+
+@pytest.mark.parametrize("method", ["set", "rigl"])
+def test_a_layer_that_is_whole_is_left_alone(method: Method) -> None:
+    schedule = Dynamic(method=method, kept=(("w", 8),), every=4, end=100, drop=0.4)
+    weights = [5.0, -0.1, 0.2, 0.4, 0.1, -0.3, -3.0, 0.3]
+    state = one_layer(weights, [1.0] * 8)
+    Rewiring([schedule], NOISES[:1]).update_(state, [torch.rand(1, 8), torch.ones(1, 2)], 4)
+    assert state.masks["w"].all() and state.slots["momentum"]["w"].all()
+    assert torch.equal(state.parameters["w"][0], torch.tensor(weights))
 
 
 def test_set_removes_the_smallest_weights_and_adds_by_chance_whatever_the_gradient() -> None:

@@ -118,8 +118,9 @@ def test_a_synchronized_network_evaluates_as_before() -> None:
     assert torch.equal(network(images[0]), before)
 
 
-def test_local_statistics_are_another_training_and_in_its_key() -> None:
-    synchronized = course(read("digits"))
-    local = course(read("digits").edited({"train.batch_norm": "local"}))
+def test_local_statistics_are_another_training_and_in_its_key_where_there_are_any() -> None:
+    having = read("digits").edited({"model.name": "resnet-8-4"})
+    synchronized, local = course(having), course(having.edited({"train.batch_norm": "local"}))
     assert synchronized.batch_norm is None and local.batch_norm == "local"
     assert synchronized != local
+    assert course(read("digits")) == course(read("digits").edited({"train.batch_norm": "local"}))

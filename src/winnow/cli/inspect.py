@@ -14,6 +14,8 @@ from winnow.recipe import Recipe
 from winnow.recipes import names, read
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from winnow.pruning.layers import Parameter
 
 _LEVELS = 5
@@ -41,6 +43,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.data import described
     from winnow.from_recipe import network
     from winnow.models.drawing import tied
+    from winnow.pattern import UNIT
     from winnow.pruning.layers import parameters, prunable_layers
 
     data = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
@@ -60,7 +63,12 @@ def main(words: Sequence[str]) -> int:
         out.print(f"{other} is {first}: one tensor, pruned and trained once.", soft_wrap=True)
     prunable_layers(module, pruning.rate_at(1), pruning.exclude, pruning.include)
     out.print()
-    show(out, _levels_table(recipe, every))
+    if pruning.granularity == UNIT and pruning.scope == "global":
+        out.print(
+            "How many weights a level keeps is known once units of all layers together are ranked.", soft_wrap=True
+        )
+    else:
+        show(out, _levels_table(recipe, module))
     return 0
 
 
@@ -96,20 +104,20 @@ def _counts(every: Sequence[Parameter]) -> str:
     )
 
 
-def _levels_table(recipe: Recipe, every: Sequence[Parameter]) -> Table:
-    from winnow.pruning.prune import kept_weights
+def _levels_table(recipe: Recipe, module: nn.Module) -> Table:
+    from winnow.pattern import Pattern
+    from winnow.pruning import prunable_layers
+    from winnow.pruning.distribution import kept_in_all
 
-    rates = {each.name: (each.size, each.rate) for each in every if each.rate is not None}
-    size, densities = sum(count for count, _ in rates.values()), recipe.prune.densities
+    pruning = recipe.prune
     table = Table(box=None, pad_edge=False)
     for column in ("level", "density", "weights left"):
         table.add_column(column, justify="right", no_wrap=True)
-    for level in range(min(recipe.levels, _LEVELS) + 1):
-        if densities and level:
-            kept = round(densities[level - 1] * size)
-        elif recipe.prune.scope == "global":
-            kept = kept_weights(size, next(rate for _, rate in rates.values()), level)
-        else:
-            kept = sum(kept_weights(count, rate, level) for count, rate in rates.values())
+    most = 1 if Pattern.parse(pruning.granularity) else _LEVELS
+    for level in range(min(recipe.levels, most) + 1):
+        layers = prunable_layers(module, pruning.rate_at(max(1, level)), pruning.exclude, pruning.include)
+        rounds = min(1, level) if pruning.densities else level  # of which each removes its rate
+        size = sum(layer.size for layer in layers.values())
+        kept = kept_in_all(layers, rounds, pruning.scope, pruning.granularity)
         table.add_row(str(level), f"{100 * kept / size:.2f} %", f"{kept:,}")
     return table

@@ -59,8 +59,10 @@ def main(words: Sequence[str]) -> int:
     from winnow.store import Store
     from winnow.store.experiments import identity
     from winnow.training import check
+    from winnow.unreached import tell_unreached
 
     experiment = imp(options.recipe)
+    tell_unreached(options.recipe)
     store = Store(options.store, make=False)
     device = chosen_device(options.device)
     check(device, deterministic=options.recipe.deterministic, engine=options.engine, width=options.lanes)

@@ -101,6 +101,8 @@ def _conclusion(onset: Onset) -> str:
             f"Onset: k = {onset.k:,} iterations ({onset.k / amounts.per_epoch:.3g} epochs, "
             f"{100 * onset.k / amounts.length:.3g} % of training){between}."
         )
+        if len(onset.judgements) < len(onset.grid):
+            found += "\nStability is taken to last once it has set in: the k that were not tried may tell otherwise."
     unclear = [each.k for each in onset.judgements if not each.is_clear]
     if unclear:
         listed = ", ".join(f"{k:,}" for k in sorted(unclear))
@@ -108,6 +110,12 @@ def _conclusion(onset: Onset) -> str:
             f"\nNot clear of the threshold with these replicates: k = {listed}. The mean decided; "
             f"--onset.most-replicates trains more."
         )
+    for each in onset.judgements:
+        if each.missing:
+            found += (
+                f"\nAt k = {each.k:,}, {each.missing} of {each.asked} comparisons are missing, since a training "
+                f"failed: the others decided."
+            )
     return (
         f"{found}\n{len(onset.judgements)} of {len(onset.grid)} k were tried; {onset.spent.trainings:,} trainings to "
         f"the end ({onset.spent.iterations:,} iterations in all) were run, where the whole grid would have taken "

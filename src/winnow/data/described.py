@@ -33,7 +33,7 @@ from winnow.data.images import Skip, image_facts, is_images
 from winnow.data.inputs import Inputs, OwnArrays, Targets, from_arrays
 from winnow.data.materialize import materialized, open_hugging_face
 from winnow.errors import DataError, UnknownName
-from winnow.given import PREFIX, given
+from winnow.given import PREFIX, given, noted
 from winnow.named import is_own, named
 
 FIELD = "data.name"
@@ -97,18 +97,11 @@ def described(name: str, size: int | None = None, corrupt: Skip = None) -> Descr
             checksum=known.checksum,
             is_own=False,
         )
-    if name in _NOTED:
-        return _NOTED[name]
+    if (known := noted(name)) is not None:
+        with suppress(KeyError, TypeError):
+            return _read(known, name)
     stamp = _stamp(name)
     return _described(name) if stamp is None else _remembered(name, stamp)
-
-
-_NOTED: dict[str, Described] = {}
-
-
-def remember(name: str, facts: Mapping[str, Any]) -> None:
-    """Take a description of data that were handed over, which go by their content, from where it was noted."""
-    _NOTED[name] = _read(facts, name)
 
 
 def _read(facts: Mapping[str, Any], name: str) -> Described:

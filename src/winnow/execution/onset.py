@@ -70,8 +70,9 @@ def find_onset(recipe: Recipe, executor: Executor, *, keep: Keep = "weights") ->
 
     Candidates lie on a log scale below `until`; bisection tries about log2 of them, all replicates' trainings of one
     k together. Where the confidence interval over the replicates is not clear of the threshold, replicates are added
-    up to `most_replicates`. Every training is stored, and shared with tickets, studies and later searches. Source:
-    the onset of LMC (arXiv 1912.05671), §3-4, which looks at every k of a grid.
+    up to `most_replicates`. Where trainings diverge, k is judged by the others (`Judgement.missing`). Every training is
+    stored, and shared with tickets, studies and later searches. Source: the onset of LMC (arXiv 1912.05671), §3-4,
+    which looks at every k of a grid.
 
     Raises RecipeError for settings that mean nothing, StepFailure where every training from some k diverges.
     """
@@ -142,7 +143,10 @@ def _judged(findings: Findings, k: int, limit: float) -> Judgement | None:
     metric = "test_barrier" if onset.by == "instability" else "angle"
     network = "dense" if onset.density is None else "ticket"
     found = findings.finding(onset.by, network, k, metric)
-    return Judgement(k, found.spread.values, limit) if found else None
+    if found is None:
+        return None
+    stored, asked = findings.compared(onset.by, network, k)
+    return Judgement(k, found.spread.values, limit, asked, asked - stored)
 
 
 def _cost(study: Study, executor: Executor) -> Cost:

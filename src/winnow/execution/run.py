@@ -37,6 +37,7 @@ from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
 from winnow.training import EngineName, check
 from winnow.training.state import State
+from winnow.unreached import tell_unreached
 
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -232,6 +233,7 @@ def _run(
     onset = find_onset(recipe, executor, keep=keep) if recipe.rewind == "auto" else None
     recipe = onset.rewound if onset else recipe
     experiment = imp(recipe)
+    tell_unreached(recipe)
     is_new = record(opened, recipe)
     try:
         while True:

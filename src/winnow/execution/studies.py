@@ -12,6 +12,7 @@ from winnow.experiments.study import Study
 from winnow.findings import Findings, gather
 from winnow.store.studies import record_study
 from winnow.training import check
+from winnow.unreached import tell_unreached
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ def run_study(study: Study, executor: Executor, *, keep: Keep = "weights") -> St
     A training that diverges is told in `failures`; what does not depend on it goes on.
     """
     check(executor.device, deterministic=study.recipe.deterministic, engine=executor.engine, width=executor.width)
+    tell_unreached(study.recipe.edited({"rewind": "0it"}))
     record_study(executor.store, study)
     while True:
         try:

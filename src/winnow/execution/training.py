@@ -49,11 +49,11 @@ class Trainer:
     """How much of it is to stay once what needs it is done; of a step that is not here, its metrics."""
 
     def run(self, batch: Sequence[Lane]) -> None:
-        """Train the lanes together. Those that begin at different iterations, after an interruption, in turn."""
+        """Train the lanes together. Those that begin at different places, after an interruption, in turn."""
         with self.profile.part("store"):
             started = [self._started(lane) for lane in batch]
-        for iteration in sorted({lane.iteration for lane in started}):
-            self._run_as_fits([lane for lane in started if lane.iteration == iteration])
+        for place in sorted({lane.place for lane in started}):
+            self._run_as_fits([lane for lane in started if lane.place == place])
 
     def _run_as_fits(self, started: list[_Started]) -> None:
         """Run lanes together; where memory runs out, half of them at a time."""
@@ -130,9 +130,14 @@ class _Started:
     is_longer_saved: bool = False
     """Whether what is saved under way is the same training further on, which ends later: that stays for it."""
 
+    @property
+    def place(self) -> tuple[int, bool]:
+        """The iteration, and whether it was evaluated there: lanes of which one was would have different windows."""
+        return self.iteration, self.iteration in self.curve.rows
+
 
 class _Batch:
-    """Lanes that stand at the same iteration, training together."""
+    """Lanes that stand at the same place, training together."""
 
     def __init__(self, trainer: Trainer, started: list[_Started]) -> None:
         self.trainer, self.started, self.team = trainer, started, current()

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from winnow.course import Course
+from winnow.course import Course, Network
 from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
 from winnow.experiments.rivals import rivals
-from winnow.from_recipe import course, timeline
+from winnow.from_recipe import course, facts, timeline
+from winnow.models.initialize import is_bias
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
-from winnow.pruning.layers import check_outputs_lie_first
+from winnow.pruning.layers import check_outputs_lie_first, with_effect
 from winnow.pruning.scores import named_score
 from winnow.recipe import Recipe
 from winnow.steps import Init, Noise, Prune, Train
@@ -53,6 +54,9 @@ def imp(recipe: Recipe) -> Experiment:
 
 def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> Iterator[Row]:
     """The tickets of a replicate and their controls, level by level."""
+    network = dense.course.network
+    rate = with_effect(facts(network).kinds, recipe.prune.rate, recipe.prune.include)
+    has_biases = bool(recipe.prune.include) and _prunes_biases(recipe, network)
     amounts = timeline(recipe)
     where = switches(recipe.retrain, amounts)
     p = ranked_at(recipe, amounts, where)
@@ -64,7 +68,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
         mask = Prune(
             trained=ranked,
             level=level,
-            rate=recipe.prune.rate_at(level),
+            rate=recipe.prune.rate_at(level) if recipe.prune.densities else rate,
             scope=recipe.prune.scope,
             score=recipe.prune.score,
             exclude=recipe.prune.exclude,
@@ -72,6 +76,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
             granularity=None if recipe.prune.granularity == WEIGHT else recipe.prune.granularity,
             code=score.code,
             at_once=True if recipe.prune.densities else None,
+            biases=2 if has_biases else None,
             untrained=dense.course if isinstance(ranked, Init) else None,
         )
         ticket = retrained(recipe, where, dense=dense, point=point, before=before if is_iterative else dense, mask=mask)
@@ -92,6 +97,12 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
             yield Row(control=TICKET, replicate=init.replicate, level=level, trained=replace(ticket, stop=p))
         if is_iterative:
             extra += ticket.length if p == amounts.length else p - ticket.start
+
+
+def _prunes_biases(recipe: Recipe, network: Network) -> bool:
+    """Whether what `prune.include` adds has biases in it."""
+    layers = prunable_layers(network.build(), recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    return any(is_bias(name.rpartition(".")[2]) for name in layers)
 
 
 _OF_MOVES = ("movement", "magnitude-change")

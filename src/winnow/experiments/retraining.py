@@ -9,6 +9,7 @@ from winnow.errors import RecipeError
 from winnow.from_recipe import Timeline
 from winnow.recipe import Recipe, Retrain
 from winnow.steps import Init, Prune, Train
+from winnow.training import slot_names
 
 Where = Literal["k", "end", "init"]
 
@@ -56,7 +57,8 @@ def retrained(
     init = dense.origin
     assert isinstance(init, Init)
     origin = {"k": point, "end": before, "init": init}[where.weights]
-    is_fresh = recipe.optimizer.at_rewind == "fresh" and isinstance(origin, Train)
+    has_buffers = bool(slot_names(dense.course.updates))  # else there is nothing to begin afresh
+    is_fresh = recipe.optimizer.at_rewind == "fresh" and isinstance(origin, Train) and has_buffers
     return replace(dense, origin=origin, mask=mask, start=where.start, stop=where.stop, fresh_optimizer=is_fresh)
 
 

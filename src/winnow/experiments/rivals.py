@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
-from winnow.dynamic import METHODS, Dynamic, Method
+from winnow.dynamic import METHODS, REVISION, Dynamic, Method
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments.experiment import Row
 from winnow.from_recipe import timeline
@@ -85,4 +85,5 @@ def _schedule(recipe: Recipe, method: Method, network: nn.Module, level: int) ->
         end=end,
         start=start if is_gradual else None,
         drop=None if is_gradual else settings.drop,
+        revision=None if is_gradual else REVISION,
     )

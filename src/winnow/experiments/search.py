@@ -18,6 +18,11 @@ class Judgement:
 
     limit: float
 
+    asked: int = 0
+    missing: int = 0
+    """How many comparisons were asked for, and how many of them there are not, since a training failed: the values
+    are of the others alone."""
+
     @property
     def mean(self) -> float:
         """Over the replicates."""
@@ -57,7 +62,8 @@ def candidates(until: int, ratio: float) -> list[int]:
 def bisect(ks: Sequence[int], judge: Callable[[int], Judgement]) -> tuple[int | None, list[Judgement]]:
     """The least stable of some k, in order, and the judgements that this took: about log2 of their number.
 
-    Stability is taken to last once it has set in, as the papers find. None where even the last is not stable.
+    Stability is taken to last once it has set in, as the papers find: where it comes and goes, another k of them may be
+    the least stable one, and what is tried does not tell. None where even the last is not stable.
 
     >>> stable_from_25 = lambda k: Judgement(k, (0.0 if k >= 25 else 1.0,), 0.5)
     >>> onset, tried = bisect([0, 2, 3, 6, 12, 25, 50, 100], stable_from_25)

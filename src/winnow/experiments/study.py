@@ -10,8 +10,9 @@ from winnow.errors import RecipeError
 from winnow.experiments.experiment import TICKET, Experiment, Keep, behind
 from winnow.experiments.imp import imp
 from winnow.from_recipe import course, timeline
+from winnow.pattern import UNIT
 from winnow.pruning import prunable_layers
-from winnow.pruning.granularity import kept_at
+from winnow.pruning.distribution import kept_in_all
 from winnow.recipe import Recipe, Retrain
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
 from winnow.timeline import Amount
@@ -197,10 +198,15 @@ def places(recipe: Recipe, at: Sequence[Amount], level: int) -> tuple[list[Place
 def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
     """The level of the recipe's ladder whose density is nearest, at least 1, and that density.
 
-    Raises RecipeError for a density outside (0, 1).
+    Raises RecipeError for a density outside (0, 1), and where what a level keeps is known only once it is made.
     """
     if not 0 < density < 1:
         raise RecipeError(f"density {density:g} is not between 0 and 1. Write a percentage such as 10.7%.")
+    if recipe.prune.granularity == UNIT and recipe.prune.scope == "global":
+        raise RecipeError(
+            "a study is of the level nearest to a density, and which density a level has is known only once whole "
+            "units of all layers together are ranked.\nGive prune.scope = 'layerwise', or another prune.granularity."
+        )
     shared = course(recipe).network
     layers = prunable_layers(shared.build(), recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
     size = sum(layer.size for layer in layers.values())
@@ -208,7 +214,7 @@ def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
         dict(enumerate(recipe.prune.densities, start=1))
         if recipe.prune.densities
         else {
-            level: sum(kept_at(layer, level, recipe.prune.granularity) for layer in layers.values()) / size
+            level: kept_in_all(layers, level, recipe.prune.scope, recipe.prune.granularity) / size
             for level in range(1, _DEEPEST + 1)
         }
     )

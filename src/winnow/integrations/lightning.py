@@ -7,7 +7,8 @@ levels = imp.fit(Trainer(max_steps=10_000, callbacks=[imp]), module, winnow.Rewi
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -28,10 +29,11 @@ except ModuleNotFoundError as error:
 class IMP(Rewinding, Callback):
     """Train, prune, rewind to iteration k, train again: `levels` times, by a Trainer that has this among its callbacks.
 
-    `rewind` is k, in optimizer steps. What goes back is Lightning's own checkpoint of k (weights, batch-norm
-    statistics, optimizers, schedulers, loops, precision) and the random numbers; the data order goes back through the
-    training loader's own state, so it must have one: `winnow.RewindableLoader` does. `rate`, `scope`, `score`,
-    `include` and `exclude` are those of `winnow.prune`. Masks are of the LightningModule, by its own names.
+    `rewind` is k, in optimizer steps as Lightning counts them: those of all optimizers together, where a module steps
+    several. What goes back is Lightning's own checkpoint of k (weights, batch-norm statistics, optimizers, schedulers,
+    loops, precision) and the random numbers; the data order goes back through the training loader's own state, so it
+    must have one: `winnow.RewindableLoader` does. `rate`, `scope`, `score`, `include` and `exclude` are those of
+    `winnow.prune`. Masks are of the LightningModule, by its own names.
 
     Source: SLTH (arXiv 1903.01611), Algorithm 1.
     """
@@ -40,6 +42,9 @@ class IMP(Rewinding, Callback):
     """Where the checkpoint of k lies while `fit` runs."""
 
     _random: Mapping[str, Any] = MappingProxyType({})
+    _orders: Sequence[Mapping[str, Any]] = ()
+    """Where the training loaders stood at k. Lightning gives that back in mid-epoch, not where an epoch begins."""
+
     _is_saved = False
 
     def fit(self, trainer: Trainer, model: LightningModule, *data: Any, **named: Any) -> list[Level]:
@@ -73,12 +78,14 @@ class IMP(Rewinding, Callback):
         """Hold the level's mask, on weights and optimizers that Lightning has just put back to iteration k."""
         if self._point is None:  # trained as ever, not through `fit` above
             return
-        _check_data_order(trainer)
+        loaders = _loaders(trainer)
         if self.level == 0:
             self._save_at_rewind_point(trainer)
         else:
             assert self.mask is not None
             self._held = masked(pl_module, self.mask, trainer.optimizers)
+            for loader, state in zip(loaders, self._orders, strict=True):
+                loader.load_state_dict(deepcopy(state))
             set_random_(self._random)
 
     def on_train_batch_end(
@@ -100,16 +107,19 @@ class IMP(Rewinding, Callback):
         if not self._is_saved and trainer.global_step == self.rounds.rewind:
             assert self._point is not None
             trainer.save_checkpoint(self._point)
+            self._orders = [deepcopy(loader.state_dict()) for loader in _loaders(trainer)]
             self._random, self._is_saved = random_state(), True
 
 
-def _check_data_order(trainer: Trainer) -> None:
-    """Raise RewindError unless every training loader has a state that Lightning saves and restores."""
-    loaders = trainer.fit_loop._combined_loader  # pyright: ignore[reportPrivateUsage]
-    for loader in loaders.flattened if loaders is not None else ():
+def _loaders(trainer: Trainer) -> list[Any]:
+    """The training loaders; raises RewindError unless each has a state that can be saved and restored."""
+    combined = trainer.fit_loop._combined_loader  # pyright: ignore[reportPrivateUsage]
+    loaders: list[Any] = list(combined.flattened) if combined is not None else []
+    for loader in loaders:
         if not (hasattr(loader, "state_dict") and hasattr(loader, "load_state_dict")):
             raise RewindError(
                 f"the order of a {type(loader).__name__} cannot be rewound: it has no state.\n"
                 f"Train on a winnow.RewindableLoader(examples, batch=...), or another loader with state_dict and "
                 f"load_state_dict, such as torchdata's StatefulDataLoader."
             )
+    return loaders

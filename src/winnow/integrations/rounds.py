@@ -64,6 +64,11 @@ class Rounds:
 
     def check_was_reached(self, saved: bool, reached: int) -> None:
         """Raise RecipeError where the dense training ended without passing iteration k."""
+        if not saved and reached > self.rewind:
+            raise RecipeError(
+                f"rewind is {self.rewind}, and training passed it without being there: it took several steps at once, "
+                f"of several optimizers, and ended at {reached}.\nGive a multiple of how many there are."
+            )
         if not saved:
             raise RecipeError(
                 f"rewind is {self.rewind}, but training ended at {reached} optimizer steps.\n"

@@ -31,9 +31,9 @@ class IMP(Rewinding, TrainerCallback):
 
     `rewind` is k, in optimizer steps. What goes back is the Trainer's own checkpoint of k (weights, optimizer,
     schedule, scaler, random numbers), and the data order with it, since the Trainer's is a function of the seed and the
-    epoch, and it skips the batches that are behind. A collator that draws random numbers of its own, as for masked
-    language models, draws others after a rewind into an epoch: choose k at an epoch's end for these. `rate`, `scope`,
-    `score`, `include` and `exclude` are those of `winnow.prune`.
+    epoch, and it skips the batches that are behind. A dataset that draws random numbers of its own, as to augment, or
+    such a collator, as for masked language models, draws others after a rewind into an epoch, others at every level:
+    choose k at an epoch's end for these. `rate`, `scope`, `score`, `include` and `exclude` are those of `winnow.prune`.
 
     Source: SLTH (arXiv 1903.01611), Algorithm 1.
     """

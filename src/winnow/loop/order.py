@@ -2,15 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
-from typing import Any
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sized
+from typing import Any, cast
 
+import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader, Sampler, get_worker_info
 
 from winnow.data.shard import Shard
 from winnow.errors import RecipeError
-from winnow.seeds import generator
+from winnow.seeds import derive, generator
+
+
+class _Positions(list[int]):
+    """A batch of positions that seeds the worker process which looks at them, by `seed`.
+
+    What workers draw, as for augmentation, so depends on the batch, and not on which batches a worker has seen before:
+    a rewind brings it back, in mid-epoch too, and where workers persist.
+    """
+
+    def __init__(self, positions: Iterable[int], seed: int) -> None:
+        super().__init__(positions)
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[int]:
+        if get_worker_info() is not None:
+            torch.manual_seed(self.seed)
+            np.random.seed(self.seed % 2**32)
+            random.seed(self.seed)
+        return super().__iter__()
 
 
 class DataOrder(Sampler[list[int]]):
@@ -19,7 +40,8 @@ class DataOrder(Sampler[list[int]]):
     Give it to a DataLoader as its `batch_sampler`. It is the order of Winnow's own trainings: a new one every epoch,
     without the last partial batch. `iteration` is where the next pass begins; a pass ends with its epoch. Set it, or
     let `winnow.rewind` set it, and the data goes on from there, in mid-epoch too, whatever the loader has fetched
-    ahead. In several processes, each gives its `part` of `parts`: its share of every batch.
+    ahead. What a DataLoader's workers draw from PyTorch, NumPy and Python for a batch depends on these alone, too. In
+    several processes, each gives its `part` of `parts`: its share of every batch.
 
     >>> order = DataOrder(6, batch=2)
     >>> epoch = list(order)
@@ -61,7 +83,9 @@ class DataOrder(Sampler[list[int]]):
         seed, replicate, sample = self._noise
         order = torch.randperm(self.examples, generator=generator(seed, replicate, "order", sample, epoch))
         for number in range(position, len(self)):
-            yield self._shard.of(order[number * self.batch : (number + 1) * self.batch]).tolist()
+            positions = self._shard.of(order[number * self.batch : (number + 1) * self.batch])
+            drawn_from = derive(seed, replicate, "augment", sample, epoch, number, self._shard.part)
+            yield _Positions(cast("list[int]", positions.tolist()), drawn_from)
 
     def state_dict(self) -> dict[str, Any]:
         """What tells this order, and the place in it, from others."""

@@ -91,7 +91,9 @@ def rewind_point(
     a `winnow.DataOrder`. A generator knows the orders to come, not the rest of one under way: save once the loader has
     come to its end, not after its last batch, since samplers draw in between. A `DataOrder` can go on from any
     iteration. A DataLoader without a generator of its own draws from PyTorch's whenever it begins, which in mid-epoch
-    would shift the dropout that follows: give it one. What its worker processes draw is theirs, and new every epoch.
+    would shift the dropout that follows: give it one. What its worker processes draw, as for augmentation, is theirs
+    and new every epoch, unless a `DataOrder` or a `winnow.RewindableLoader` sends them their batches: then they draw
+    the same for a batch whenever it comes.
 
     Nothing is shared with the training, which can go on. Raises RewindError for a data order that cannot be saved.
     Source: SLTH (arXiv 1903.01611), Algorithm 1.

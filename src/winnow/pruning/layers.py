@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
 from typing import cast
@@ -108,11 +108,37 @@ def parameters(
     return [_decided(name, use, rates, exclude, include) for name, use in found.items()]
 
 
-def check_outputs_lie_first(network: nn.Module, layers: Collection[str], what: str) -> None:
-    """Raise RecipeError where a prunable kernel has its outputs in another dimension than the first.
+def kinds(network: nn.Module) -> frozenset[str]:
+    """The kinds of kernels that a network has.
+
+    >>> sorted(kinds(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))))
+    ['linear', 'output']
+    """
+    return frozenset(use.kind for use in _found(network).values() if use.kind is not None)
+
+
+def with_effect(kinds: Collection[str], rates: Rates, include: Sequence[str] = ()) -> Rates:
+    """The rates without those of kinds that a network has none of, which so are in no key.
+
+    >>> with_effect(("linear", "output"), Rates(conv=0.1, linear=0.2, output=0.1))
+    Rates(conv=None, linear=0.2, output=0.1, attention=None, embedding=None)
+    """
+    if include or "attention" in kinds:  # which go by the rate of linear layers where they have none
+        kinds = {*kinds, "linear"}
+    return replace(rates, **{each.name: None for each in fields(rates) if each.name not in kinds})
+
+
+def check_outputs_lie_first(network: nn.Module, layers: Mapping[str, Layer], what: str) -> None:
+    """Raise RecipeError where what is prunable has its outputs in another dimension than the first, or no inputs.
 
     `what` is what takes the first for them: units, patterns along the inputs, shuffling within units.
     """
+    flat = [name for name, layer in layers.items() if len(layer.shape) < 2]
+    if flat:
+        raise RecipeError(
+            f"{what} goes by the inputs of every output, and '{flat[0]}', of shape {layers[flat[0]].shape}, has none.\n"
+            f"Leave it out (prune.include, prune.exclude), or prune single weights."
+        )
     for path, module in cast("Iterator[tuple[str, nn.Module]]", network.named_modules()):
         name = f"{path}.weight".removeprefix(".")
         is_transposed = type(module).__name__ == "Conv1D" or getattr(module, "transposed", False) is True

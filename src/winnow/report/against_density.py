@@ -31,10 +31,15 @@ class _Subject:
     has_zero: bool = False
 
 
-def grouped(results: Results) -> Groups:
-    """The trainings of a run; the tickets first, and their level 0 is the dense network."""
+def grouped(results: Results, *, with_cut: bool = False) -> Groups:
+    """The trainings of a run; the tickets first, and their level 0 is the dense network.
+
+    Left out are those that ended early, since they were to rank weights by alone, unless they are asked for.
+    """
     groups: Groups = {control: {} for control in (TICKET, *(row.control for row in results.experiment.rows))}
     for training in sorted(results.trainings, key=lambda each: (each.row.level, each.row.replicate)):
+        if training.row.is_cut(results.experiment.recipe) and not with_cut:
+            continue
         groups[training.row.control].setdefault(training.row.level, []).append(training)
     return {control: levels for control, levels in groups.items() if levels}
 

@@ -34,6 +34,7 @@ def run_cautions(results: Results, made: Provenance) -> list[str]:
             "‘validation’ held-out training examples decide instead."
         )
     cautions += _thin_layers(results)
+    cautions += _cut(results)
     cautions += _bounded(results)
     return cautions + _mixed(made)
 
@@ -139,12 +140,24 @@ def _thin_layers(results: Results) -> list[str]:
     ]
 
 
+def _cut(results: Results) -> list[str]:
+    cut = [level for level in results.levels if level.cut is not None]
+    if not cut:
+        return []
+    levels = ", ".join(str(level.level) for level in cut)
+    return [
+        f"Level{'s' * (len(cut) > 1)} {levels} trained to iteration {cut[0].cut:,} alone, to rank weights by "
+        f"(prune.at): left out of accuracies."
+    ]
+
+
 def _bounded(results: Results) -> list[str]:
-    at_end = [training for training in results.trainings if training.curve.early_stop == training.curve.last]
-    if len(at_end) < 0.1 * len(results.trainings) or not at_end:
+    whole = [each for each in results.trainings if not each.row.is_cut(results.experiment.recipe)]
+    at_end = [training for training in whole if training.curve.early_stop == training.curve.last]
+    if len(at_end) < 0.1 * len(whole) or not at_end:
         return []
     return [
-        f"In {len(at_end)} of {len(results.trainings)} trainings the validation loss was least at the very end: they "
+        f"In {len(at_end)} of {len(whole)} trainings the validation loss was least at the very end: they "
         f"had not "
         f"finished learning, and their early-stop iteration is bounded by the length of training."
     ]

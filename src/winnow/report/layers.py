@@ -12,7 +12,7 @@ from winnow.results import Results
 
 def layer_chart(results: Results) -> Chart:
     """Each layer's density against that of the whole network; layers above the rest are kept for longer."""
-    levels = {level: found for level, found in grouped(results).get(TICKET, {}).items() if level}
+    levels = {level: found for level, found in grouped(results, with_cut=True).get(TICKET, {}).items() if level}
     layers = list(next(iter(levels.values()))[0].layer_densities) if levels else []
     few = len(layers) <= len(COLOURS) - 1
     series: list[Series] = []

@@ -44,7 +44,8 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
     reasons = (_matching(results), _rewinding(results, studies))
     if dense is None:
         return Verdict("The dense network has no results yet, so nothing can be compared with it.", (), None, reasons)
-    tickets = [level for level in results.levels if level.control == TICKET and level.level > 0]
+    recipe = results.experiment.recipe
+    tickets = [level for level in results.levels if level.control == TICKET and level.level > 0 and level.cut is None]
     of_dense = Fact(f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"accuracy, n = {len(dense.values)}")
     if not tickets:
         return Verdict("No level of tickets has results yet.", (of_dense,), None, reasons)
@@ -55,8 +56,8 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
             f"the best ticket, level {best.level}",
             f"{difference(100 * (best.accuracy.mean - dense.mean))} points to dense",
         )
-        recipe = results.experiment.recipe
-        is_whole = len(tickets) == recipe.levels and all(
+        rows = [row for row in results.experiment.rows if row.control == TICKET and row.level]
+        is_whole = len(tickets) == len({row.level for row in rows if not row.is_cut(recipe)}) and all(
             len(each.accuracy.values) == recipe.replicates for each in tickets
         )
         headline = "No ticket trains to the accuracy of the dense network."

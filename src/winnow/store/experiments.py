@@ -10,10 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from winnow.data import described
-from winnow.data.described import remember
 from winnow.errors import RecipeError, StoreError, WinnowError
-from winnow.from_recipe import Timeline, course, timeline
-from winnow.given import PREFIX
+from winnow.from_recipe import Timeline, course, facts, timeline
+from winnow.given import PREFIX, note, was_given
 from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
 from winnow.recipes import read, to_toml
 from winnow.steps import plain
@@ -102,27 +101,28 @@ def check_unchanged(path: Path, now: str) -> None:
 
 
 def keep_given(root: Path, recipe: Recipe) -> None:
-    """Note in a store what is known of a recipe's data, where they were handed over from Python.
+    """Note in a store what is known of a recipe's network and data, where they were handed over from Python.
 
-    They go by their content, so this is true wherever the store is read.
+    They go by their content, so that is true wherever the store is read.
     """
-    path = _facts(root, recipe)
-    if path is not None and not path.exists():
-        facts = dataclasses.asdict(described(recipe.data.name))
-        write_file(path, json.dumps(facts, indent=1).encode())
+    for name, path in _notes(root, recipe):
+        if not path.exists() and was_given(name):
+            known = described(name) if name == recipe.data.name else facts(course(recipe).network)
+            write_file(path, json.dumps(dataclasses.asdict(known), indent=1).encode())
 
 
 def remember_given(root: Path, recipe: Recipe) -> None:
-    """Let this process know what a store has noted of a recipe's data. What is damaged is as if it were not there."""
-    path = _facts(root, recipe)
-    if path is not None:
-        with suppress(OSError, ValueError, TypeError, KeyError):
-            remember(recipe.data.name, json.loads(path.read_text("utf-8")))
+    """Let this process know what a store has noted of them. What is damaged is as if it were not there."""
+    for name, path in _notes(root, recipe):
+        if not was_given(name):
+            with suppress(OSError, ValueError):
+                note(name, json.loads(path.read_text("utf-8")))
 
 
-def _facts(root: Path, recipe: Recipe) -> Path | None:
-    name = recipe.data.name
-    return root / "experiments" / f"{file_name(name)}.json" if name.startswith(PREFIX) else None
+def _notes(root: Path, recipe: Recipe) -> list[tuple[str, Path]]:
+    """The names of objects in a recipe, with the files for what is known of them."""
+    names = (recipe.data.name, recipe.model.name)
+    return [(name, root / "experiments" / f"{file_name(name)}.json") for name in names if name.startswith(PREFIX)]
 
 
 def _before(path: Path) -> Recipe:

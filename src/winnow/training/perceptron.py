@@ -95,7 +95,11 @@ class Perceptron:
             raise ValueError("this engine trains sequences of linear layers and ReLU alone")
         self.names = names
         _accept_beta()
-        self.patterns = {name: Pattern.of(mask) for name, mask in masks.items() if float(mask.mean()) < SPARSE_BELOW}
+        self.patterns = {
+            name: Pattern.of(mask)
+            for name, mask in masks.items()
+            if mask.ndim == 3 and float(mask.mean()) < SPARSE_BELOW  # biases stay as they are
+        }
         self.masks = {name: mask.float() for name, mask in masks.items() if name not in self.patterns}
         self._gradients: Tensors = {}  # written over by every iteration: new memory each time costs page faults
 
@@ -142,7 +146,7 @@ class Perceptron:
         by_name: Tensors = {}
         for depth in reversed(range(len(self.names))):
             name = self.names[depth]
-            by_name[f"{name}.bias"] = gradient.sum(2)
+            by_name[f"{name}.bias"] = self._masked(f"{name}.bias", gradient.sum(2))
             by_name[f"{name}.weight"] = self._weight_gradient(f"{name}.weight", gradient, hidden[depth])
             if depth:
                 gradient = self._input_gradient(state.parameters, f"{name}.weight", gradient)
@@ -190,6 +194,9 @@ class Perceptron:
         zeros = pattern.matrix(gradient.new_zeros(len(pattern.positions)))
         flat, flat_inputs = gradient.flatten(0, 1), inputs.flatten(0, 1)
         return cast(Tensor, torch.sparse.sampled_addmm(zeros, flat, flat_inputs.mT, beta=0.0)).values()
+
+    def _masked(self, name: str, gradient: Tensor) -> Tensor:
+        return gradient.mul_(self.masks[name]) if name in self.masks else gradient
 
     def _input_gradient(self, parameters: Tensors, name: str, gradient: Tensor) -> Tensor:
         pattern = self.patterns.get(name)

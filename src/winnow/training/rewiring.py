@@ -18,8 +18,10 @@ class Rewiring:
     """What changes the masks of a batch of lanes in place, as each lane's schedule says.
 
     A weight that is removed and one that is added both stand at zero, and so do their optimizer's buffers: from an
-    update on, a lane trains as if the added weights had been there, at zero, and the removed ones never. Every choice
-    is of an exact number of weights, ties going by position; SET's random choices come from the lane's own noise.
+    update on, a lane trains as if the added weights had been there, at zero, and the removed ones never. One that is
+    removed and added by the same update stays as it was, as in RigL's authors' code: so a layer that is whole is left
+    alone. Every choice is of an exact number of weights, ties going by position; SET's random choices come from the
+    lane's own noise.
     """
 
     def __init__(self, schedules: Sequence[Dynamic], noises: Sequence[Noise]) -> None:
@@ -43,7 +45,7 @@ class Rewiring:
         remaining = schedule.count(len(alive), kept, iteration) - replaced
         stays = keep_largest(weights.abs(), alive, int(alive.sum()) - remaining)
         after = stays
-        if replaced:  # what was just removed may come back, at zero: there may be too few others
+        if replaced:  # what was just removed may come back: there may be too few others
             absent = ~stays
             if schedule.method == "rigl":
                 scores = gradient.abs()
@@ -53,7 +55,7 @@ class Rewiring:
                 scores = order.double().to(alive.device)  # distinct, and exact in any number of weights
             after = stays | keep_largest(scores, absent, int(absent.sum()) - replaced)
         for tensors in (state.parameters, *state.slots.values()):
-            tensors[name][lane].view(-1).masked_fill_(~stays, 0)
+            tensors[name][lane].view(-1).masked_fill_(~after, 0)
         mask.copy_(after)
 
     def _stream(self, lane: int, iteration: int, position: int) -> torch.Generator:
