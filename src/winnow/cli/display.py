@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from winnow.execution.reporting import Reporter, Silent
 from winnow.steps import Step, Train
@@ -86,7 +87,8 @@ class _Tally:
     def label(self, steps: Sequence[Step]) -> str:
         """What the steps are in the experiment."""
         first = self.labels.get(steps[0], steps[0].kind)
-        return first if len(steps) == 1 else f"{first} and {len(steps) - 1} more lanes"
+        more = len(steps) - 1
+        return f"{first} and {more} more lane{'s' if more > 1 else ''}" if more else first
 
     def left(self) -> str:
         """How long what is left will take, at the pace so far."""
@@ -106,22 +108,32 @@ def _listed(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
+class _TwoLines(Progress):
+    """How far it is, and below that what is done: together they would not fit into a line."""
+
+    doing = "planning"
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is shown, from above; a name that is too long is cut at its end, after all that changes."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.doing, no_wrap=True, overflow="ellipsis")
+
+
 class _Live:
-    """One line that changes, above it what should stay."""
+    """Two lines that change, above them what should stay."""
 
     def __init__(self, experiment: Labelled) -> None:
         self.tally = _Tally(experiment)
-        self.progress = Progress(
+        self.progress = _TwoLines(
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("left {task.fields[left]}"),
-            TextColumn("{task.fields[doing]}"),
             TextColumn("{task.fields[accuracy]}"),
             console=Console(stderr=True),
             transient=True,
         )
-        self.task = self.progress.add_task("", total=None, left="?", doing="planning", accuracy="")
+        self.task = self.progress.add_task("", total=None, left="?", accuracy="")
 
     def planned(self, steps: Sequence[Step]) -> None:
         self.tally.plan(steps)
@@ -129,18 +141,22 @@ class _Live:
 
     def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
         self.tally.reach(steps, iteration, metrics)
-        doing = f"{self.tally.label(steps)}, iteration {iteration:,} of {steps[0].stop:,}"
+        self.progress.doing = f"iteration {iteration:,} of {steps[0].stop:,}: {self.tally.label(steps)}"
         left, accuracy = self.tally.left(), self.tally.accuracy
-        self.progress.update(self.task, completed=self.tally.done, left=left, doing=doing, accuracy=accuracy)
+        self.progress.update(self.task, completed=self.tally.done, left=left, accuracy=accuracy)
 
     def finished(self, step: Step, seconds: float) -> None:
         self.tally.finish(step)
 
     def failed(self, step: Step, message: str) -> None:
-        self.progress.console.print(f"[yellow]{self.tally.label([step])} failed[/]: {message}")
+        self._keep(f"{self.tally.label([step])} failed", message)
 
     def noted(self, message: str) -> None:
-        self.progress.console.print(f"[yellow]note[/]: {message}")
+        self._keep("note", message)
+
+    def _keep(self, what: str, message: str) -> None:
+        # Text, since names and messages may hold brackets, which are markup elsewhere.
+        self.progress.console.print(Text.assemble((what, "yellow"), f": {message}"))
 
 
 class _Plain:
