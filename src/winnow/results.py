@@ -182,6 +182,8 @@ class Results:
         points = f"{100 * self.tolerance:.2f} points"
         if stated != "std":
             return points
+        if self.dense is None and self.experiment.recipe.replicates > 1:
+            return "one standard deviation of the dense replicates"
         if self.dense and len(self.dense.values) > 1:
             return f"{points}, one standard deviation of {len(self.dense.values)} dense replicates"
         return f"{points}, since one replicate has no standard deviation"

@@ -18,6 +18,8 @@ from winnow.experiments.experiment import TICKET
 
 if TYPE_CHECKING:
     from winnow.execution.run import Run
+    from winnow.experiments import Row
+    from winnow.store import Store
     from winnow.ticket import Ticket
 
 
@@ -78,12 +80,32 @@ def _ticket(options: Options, words: Sequence[str]) -> Ticket:
             f"{missing} are not trained yet, so the smallest matching one is not known.\n"
             f"Finish the run with `{_run_command(words)}`, or name a level with --level."
         )
+    if options.level is None and run.results.dense is None:
+        raise MissingResult(_lost([row for row in experiment.rows if row.level == 0], store, words))
     try:
         return run.ticket(options.level, options.replicate)
     except MissingResult:
+        asked = (TICKET, options.level, options.replicate)
+        rows = [row for row in experiment.rows if (row.control, row.level, row.replicate) == asked]
+        if lost := _lost(rows, store, words):
+            raise MissingResult(lost) from None
         raise MissingResult(
             f"the store {store.root} does not hold that ticket. Make it with: {_run_command(words)}"
         ) from None
+
+
+def _lost(rows: Sequence[Row], store: Store, words: Sequence[str]) -> str:
+    """Why there can be no ticket, if something that it needs failed; empty where nothing did."""
+    from winnow.store.failures import Failures
+
+    known = Failures(store)
+    failure = next((found for row in rows if (found := known.behind(row.mask or row.trained))), None)
+    if failure is None:
+        return ""
+    return (
+        f"there is no such ticket, since what it needs failed: {failure.message}\n"
+        f"To try again as it is: {_run_command(words)} --retry"
+    )
 
 
 def _missing(run: Run) -> str:

@@ -111,7 +111,7 @@ def run_part(results: Results, store: Store, studies: Sequence[Findings] = ()) -
         about=recipe.about,
         command=run_command(recipe),
         recipe=recipe,
-        verdict=verdict(results, studies),
+        verdict=verdict(results, studies, failed=len(made.failures)),
         cautions=tuple(run_cautions(results, made)),
         charts=_named(charts, f"{file_name(recipe.name)}-{results.identity}"),
         tables=(levels_table(results),) if results.trainings else (),

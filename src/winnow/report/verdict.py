@@ -38,10 +38,15 @@ class Verdict:
     """What counts as matching, and where tickets restart from and why."""
 
 
-def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
-    """The smallest matching ticket beside the dense network and the controls; and why this rewind point."""
+def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int = 0) -> Verdict:
+    """The smallest matching ticket beside the dense network and the controls; and why this rewind point.
+
+    `failed` is how many of the run's trainings have no result and can have none.
+    """
     smallest, dense = results.smallest_matching, results.dense
     reasons = (_matching(results), _rewinding(results, studies))
+    if dense is None and failed and failed == len(results.experiment.rows):
+        return Verdict("Nothing came of this run: every training failed, or needs one that did.", (), None, reasons)
     if dense is None:
         return Verdict("The dense network has no results yet, so nothing can be compared with it.", (), None, reasons)
     tickets = [level for level in results.levels if level.control == TICKET and level.level > 0]
