@@ -9,7 +9,7 @@ import pytest
 from winnow.experiments import controls, instability
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings, Measured
-from winnow.report.against_density import levels_table
+from winnow.report.levels import levels_table
 from winnow.report.verdict import verdict
 from winnow.timeline import Amount
 

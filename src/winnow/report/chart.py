@@ -46,6 +46,9 @@ class Point:
     note: str = ""
     """What a reader is told who points at it; lines are kept."""
 
+    listed: float | None = None
+    """What the table of values gives for x, where the point is drawn beside others and not at its own place."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Series:

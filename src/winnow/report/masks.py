@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winnow.anatomy import Anatomy
 from winnow.experiments.experiment import TICKET
-from winnow.report.figure import DENSE, SETTINGS, density_axis, density_ticks, save, styles
+from winnow.report.drawing import DENSE, SETTINGS, density_axis, density_ticks, save, styles
 from winnow.store.files import file_name, storing
 
 if TYPE_CHECKING:

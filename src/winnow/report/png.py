@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 from winnow.report.chart import Chart, Series
+from winnow.report.drawing import SETTINGS, mark_place
 from winnow.report.scale import Scale, scales
 
 if TYPE_CHECKING:
@@ -38,21 +39,19 @@ def png(chart: Chart) -> bytes:
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    from winnow.report.figure import SETTINGS
-
     with style.context(["default", SETTINGS]):
         figure = Figure(figsize=(6.4, 4.5), layout="constrained")
         axes = figure.subplots()
         for series in chart.series:
-            _series(axes, series)
+            if series.points:
+                _series(axes, series)
         if chart.reference is not None:
             reference, colour = chart.reference, _COLOURS["reference"]
             axes.axhline(reference.value, color=colour, linestyle="--", linewidth=1.2, label=reference.name)
             if reference.low is not None and reference.high is not None:
                 axes.axhspan(reference.low, reference.high, color=colour, alpha=0.12, linewidth=0)
         if chart.mark is not None:
-            axes.axvline(chart.mark.x, color=_COLOURS["reference"], linestyle=":", linewidth=1)
-            axes.annotate(chart.mark.label, (chart.mark.x, 0.02), xycoords=("data", "axes fraction"), fontsize=8)
+            mark_place(axes, chart.mark.x, chart.mark.label, scales(chart)[0].at(chart.mark.x), _COLOURS["reference"])
         _scaled(axes, *scales(chart))
         axes.set_xlabel(chart.x.label)
         axes.set_ylabel(chart.y.label)
@@ -82,7 +81,7 @@ def _series(axes: Axes, series: Series) -> None:
 
 
 def _scaled(axes: Axes, x: Scale, y: Scale) -> None:
-    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     if x.axis.scale == "log":
         axes.set_xscale("log")
@@ -93,8 +92,10 @@ def _scaled(axes: Axes, x: Scale, y: Scale) -> None:
     for axis, scale in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.set_major_locator(FixedLocator(list(scale.ticks)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+        axis.set_major_formatter(FuncFormatter(lambda tick, _, scale=scale: scale.written(tick)))
     ends = (x.most, x.least) if x.axis.falls else (x.least, x.most)
+    if x.axis.scale == "from-zero":  # room for half a marker
+        ends = (x.least / 1.08 if x.least else -0.08 * x.step, 1.08 * x.most)
     if not math.isclose(*ends):
         axes.set_xlim(ends)
     axes.set_ylim(y.least, y.most)

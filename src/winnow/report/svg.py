@@ -10,7 +10,7 @@ from importlib import resources
 
 from winnow.report.chart import Chart, Point, Reference, Series
 from winnow.report.html import Markup, element, joined
-from winnow.report.scale import Scale, scales, written
+from winnow.report.scale import Scale, scales
 
 WIDTH, HEIGHT = 480.0, 350.0
 LEFT, RIGHT, BOTTOM = 62.0, 16.0, 48.0
@@ -126,14 +126,15 @@ def _axes(chart: Chart, frame: _Frame) -> Markup:
     for tick in frame.y.ticks:
         height = frame.place(frame.x.least, tick)[1]
         parts.append(element("path", d=f"M{LEFT:g} {height:.1f}H{WIDTH - RIGHT:g}", class_="grid"))
-        parts.append(element("text", written(tick), x=LEFT - 8, y=height + 4, class_="tick end"))
+        parts.append(element("text", frame.y.written(tick), x=LEFT - 8, y=height + 4, class_="tick end"))
     free = -math.inf
     for tick in sorted(frame.x.ticks, key=frame.x.at):
         x = frame.place(tick, frame.y.least)[0]
         parts.append(element("path", d=f"M{x:.1f} {bottom:g}v5", class_="axis"))
-        half = _LETTER * len(written(tick)) / 2
+        label = frame.x.written(tick)
+        half = _LETTER * len(label) / 2
         if x - half > free:
-            parts.append(element("text", written(tick), x=x, y=bottom + 20, class_="tick middle"))
+            parts.append(element("text", label, x=x, y=bottom + 20, class_="tick middle"))
             free = x + half + 4
     parts.append(element("path", d=f"M{LEFT - 6:g} {bottom:g}H{WIDTH - RIGHT:g}", class_="axis"))
     parts.append(element("text", chart.y.label, x=4, y=frame.top - 14, class_="label"))
