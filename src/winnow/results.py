@@ -20,7 +20,7 @@ from winnow.recipe import Matching
 from winnow.store import Store
 from winnow.store.files import write_file
 from winnow.training.metrics import Curve
-from winnow.training.objective import score_in_words
+from winnow.training.objective import loss_in_words, score_in_words
 
 
 class Record(NamedTuple):
@@ -129,6 +129,11 @@ class Results:
     def score(self) -> str:
         """What the recipe's task calls its score, which tables and columns name accuracy: accuracy, R², ..."""
         return score_in_words(self.experiment.recipe.train.task)
+
+    @property
+    def loss(self) -> str:
+        """What the loss of the recipe's task is called, with its unit."""
+        return loss_in_words(self.experiment.recipe.train.task)
 
     @property
     def levels(self) -> list[Level]:

@@ -56,3 +56,10 @@ def test_what_a_recipe_says_is_escaped(written: Path) -> None:
     text = written.read_text("utf-8")
     assert text.count("<script>") == 1  # our own
     assert "&lt;script&gt;alert" in text
+
+
+def test_a_field_keeps_its_small_letter_and_no_line_ends_before_a_per_cent_sign(written: Path) -> None:
+    text = written.read_text("utf-8")
+    assert "Train.length" not in text and "train.length 40it instead of 300it" in text
+    facts = re.findall(r"<dd><strong>([^<]*)</strong>", text)
+    assert any("%" in fact for fact in facts) and not any(" %" in fact for fact in facts)

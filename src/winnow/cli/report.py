@@ -102,10 +102,10 @@ def _write(options: Options, store: Store) -> list[Part]:
         done = sum(part.made.stored for part in parts)
         say(f"{done:,} of {sum(len(part.made.wanted) for part in parts):,} trainings stored; page: {options.out}")
         sys.stderr.flush()
-    kinds = f"{len(runs)} run{'s' * (len(runs) != 1)}"
     studies = len(parts) - len(runs)
-    if studies:
-        kinds += f" and {studies} stud{'ies' if studies > 1 else 'y'}"
+    counted = [f"{len(runs)} run{'s' * (len(runs) > 1)}"] if runs else []
+    counted += [f"{studies} stud{'ies' if studies > 1 else 'y'}"] if studies else []
+    kinds = " and ".join(counted)
     names = list(dict.fromkeys(part.recipe.name for part in parts))
     title = f"Lottery tickets: {names[0]}" if len(names) == 1 else "Lottery tickets"
     opening = Opening(title=title, deck=f"{kinds.capitalize()}, from the recipe to what it says.")

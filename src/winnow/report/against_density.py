@@ -51,11 +51,11 @@ def density_charts(results: Results) -> list[Chart]:
 
 def _subjects(results: Results) -> list[_Subject]:
     matching = results.experiment.recipe.matching
-    split = matching.on
+    split, score = matching.on, results.score
     end = _Subject(
         name="accuracy",
-        title=f"{split.capitalize()} accuracy at the end of training",
-        label="accuracy (%)",
+        title=f"{split.capitalize()} {score} at the end of training",
+        label=f"{score} (%)",
         of=lambda training: 100 * training.curve.rows[training.curve.last][f"{split}_accuracy"],
         digits=2,
         unit=" %",
@@ -63,8 +63,8 @@ def _subjects(results: Results) -> list[_Subject]:
     )
     stop = _Subject(
         name="accuracy-at-early-stop",
-        title=f"{split.capitalize()} accuracy at early stopping",
-        label="accuracy (%)",
+        title=f"{split.capitalize()} {score} at early stopping",
+        label=f"{score} (%)",
         of=lambda training: 100 * training.curve.rows[training.curve.early_stop][f"{split}_accuracy"],
         digits=2,
         unit=" %",
@@ -83,7 +83,7 @@ def _subjects(results: Results) -> list[_Subject]:
     loss = _Subject(
         name="loss",
         title="Least validation loss",
-        label="cross-entropy (nats)",
+        label=results.loss,
         of=lambda training: training.curve.rows[training.curve.early_stop]["validation_loss"],
         digits=4,
         unit="",

@@ -82,7 +82,7 @@ def _instability(findings: Findings) -> list[Chart]:
         x=K,
         y=Axis(label="barrier (points of error)", has_zero=True),
         series=tuple(series),
-        reference=Reference("stable below", STABLE),
+        reference=Reference(f"stable below {STABLE:g}", STABLE),
     )
     return [barrier, _line(findings)]
 
@@ -128,10 +128,10 @@ def _accuracy(findings: Findings) -> Chart:
         series.append(Series(name=NAMES[network], colour=colour, marker=marker, points=tuple(points), is_band=True))
     return Chart(
         name=f"{findings.study.name}-accuracy",
-        title="Test accuracy at the end, from each k",
+        title=f"Test {findings.score} at the end, from each k",
         about=f"{_of(findings)}.",
         x=K,
-        y=Axis(label="accuracy (%)"),
+        y=Axis(label=f"{findings.score} (%)"),
         series=tuple(series),
     )
 
@@ -191,7 +191,7 @@ def study_table(findings: Findings) -> Table:
         name=findings.study.name,
         title="Mean ± standard deviation and 95 % interval of the mean (Student’s t) over n replicates, each the "
         "mean of its "
-        "comparisons; accuracy at the end of training.",
+        f"comparisons; {findings.score} at the end of training.",
         columns=(
             "network",
             "stability to" if findings.study.name == "stability" else "measure",
@@ -200,7 +200,7 @@ def study_table(findings: Findings) -> Table:
             *shown,
             "n",
             "pairs",
-            "accuracy %",
+            f"{findings.score} %",
         ),
         rows=tuple(rows),
         fields=("k", "network", "quantity", "iteration", "metric", *summary_fields("value"), "pairs"),

@@ -20,7 +20,8 @@ DASHES: tuple[Dash, ...] = ("", "2 3", "6 4")
 """What tells apart things side by side that share a colour."""
 
 STEPS = tuple(f"step{n}" for n in range(8))
-"""Colours of things that have an order, such as levels, from the first to the last."""
+"""Colours of things that have an order, such as levels, from the first to the last: ever lighter, so that the order is
+seen in grey as well."""
 
 
 def look(number: int) -> tuple[str, Marker, Dash]:

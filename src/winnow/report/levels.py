@@ -63,16 +63,17 @@ def levels_table(results: Results) -> Table:
                 )
             )
     at = "at the end" if recipe.matching.at == "end" else "at early stopping"
+    what = f"{recipe.matching.on.capitalize()} {results.score} {at}"
     return Table(
         name="levels",
-        title=f"{recipe.matching.on.capitalize()} accuracy {at} and early-stop iteration by level: mean ± standard "
+        title=f"{what} and early-stop iteration by level: mean ± standard "
         f"deviation of n replicates, 95 % intervals of the mean (Student’s t); “to dense” is paired by replicate, "
         f"in points.",
         columns=(
             "network",
             "level",
             "density %",
-            "accuracy %",
+            f"{results.score} %",
             "95 % interval",
             "to dense, 95 %",
             "early stop",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 
 from winnow.report.chart import Chart, Point, Reference, Series
 from winnow.report.html import Markup, element, joined
@@ -25,7 +26,7 @@ _SWATCH, _GAP = 26.0, 20.0
 _FIRST, _ROW = 12.0, 20.0
 """From the top of the legend to its first line, and from line to line."""
 
-_FEW_ROWS = 3
+_FEW_ROWS = 2
 """A legend of more rows makes the picture higher, so that the axes keep their room."""
 
 _SHAPES: dict[str, Callable[[float, float], str]] = {
@@ -79,6 +80,7 @@ def svg(chart: Chart, *, is_alone: bool = False) -> Markup:
         _reference(chart.reference, frame) if chart.reference else None,
         _mark(chart, frame),
         element("g", *(_series(series, frame) for series in chart.series), clip_path=f"url(#{clip})"),
+        _mark_label(chart, frame),
         element("circle", class_="ring", r=7, cx=-20, cy=-20),
     ]
     named = {"xmlns": "http://www.w3.org/2000/svg"} if is_alone else {"tabindex": 0}
@@ -162,10 +164,32 @@ def _mark(chart: Chart, frame: _Frame) -> Markup | None:
     if chart.mark is None:
         return None
     x = frame.place(chart.mark.x, frame.y.least)[0]
+    return element("path", d=f"M{x:.1f} {frame.top:g}V{frame.bottom:g}", class_="axis", stroke_dasharray="2 3")
+
+
+def _mark_label(chart: Chart, frame: _Frame) -> Markup | None:
+    """The mark's name beside it, at the foot or at the head of the chart: where fewer curves pass."""
+    if chart.mark is None:
+        return None
+    x = frame.place(chart.mark.x, frame.y.least)[0]
     is_left = x > (LEFT + WIDTH) / 2
-    line = element("path", d=f"M{x:.1f} {frame.top:g}V{frame.bottom:g}", class_="axis", stroke_dasharray="2 3")
-    place = {"x": x - 6 if is_left else x + 6, "y": frame.bottom - 8}
-    return element("g", line, element("text", chart.mark.label, **place, class_="note end" if is_left else "note"))
+    width = _LETTER * len(chart.mark.label)
+    begin, end = (x - width, x) if is_left else (x, x + width)
+    passed = [y for series in chart.series for at, y in _along(series, frame) if begin <= at <= end]
+    heights = (frame.bottom - 8, frame.top + 10)
+    y = min(heights, key=lambda height: sum(abs(height - 4 - each) < 12 for each in passed))
+    place = {"x": x - 6 if is_left else x + 6, "y": y}
+    return element("text", chart.mark.label, **place, class_="note end" if is_left else "note")
+
+
+def _along(series: Series, frame: _Frame) -> list[tuple[float, float]]:
+    """Places on a series' line, close to each other."""
+    placed = [frame.place(point.x, point.y) for point in series.points if math.isfinite(point.y)]
+    return placed + [
+        (x + part * (to_x - x) / 8, y + part * (to_y - y) / 8)
+        for (x, y), (to_x, to_y) in pairwise(placed)
+        for part in range(1, 8)
+    ]
 
 
 def _series(series: Series, frame: _Frame) -> Markup:

@@ -50,7 +50,9 @@ def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int =
     if dense is None:
         return Verdict("The dense network has no results yet, so nothing can be compared with it.", (), None, reasons)
     tickets = [level for level in results.levels if level.control == TICKET and level.level > 0]
-    of_dense = Fact(f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"accuracy, n = {len(dense.values)}")
+    of_dense = Fact(
+        f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"{results.score}, n = {len(dense.values)}"
+    )
     if not tickets:
         return Verdict("No level of tickets has results yet.", (of_dense,), None, reasons)
     if smallest is None:
@@ -64,7 +66,7 @@ def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int =
         is_whole = len(tickets) == recipe.levels and all(
             len(each.accuracy.values) == recipe.replicates for each in tickets
         )
-        headline = "No ticket trains to the accuracy of the dense network."
+        headline = f"No ticket trains to the {results.score} of the dense network."
         if not is_whole:
             headline = "No level with all its replicates matches the dense network yet."
         return Verdict(headline, (fact, of_dense), None, reasons)
@@ -73,7 +75,7 @@ def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int =
     if beside:
         kind = "A matching subnetwork"
     headline = (
-        f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the accuracy of the whole "
+        f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the {results.score} of the whole "
         f"network{beside}."
     )
     gap = 100 * (smallest.accuracy.mean - dense.mean)
@@ -85,7 +87,7 @@ def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int =
         ),
         Fact(
             f"{mean_and_std(smallest.accuracy, 2, 100)} %",
-            "accuracy of the ticket",
+            f"{results.score} of the ticket",
             f"dense {mean_and_std(dense, 2, 100)} %: {difference(gap)} points",
         ),
         *_sooner(results, smallest),
@@ -177,7 +179,7 @@ def _matching(results: Results) -> str:
     matching = results.experiment.recipe.matching
     where = "at the end of training" if matching.at == "end" else "at early stopping"
     return (
-        f"A ticket matches if its mean {matching.on} accuracy {where} is no further below that of the dense "
+        f"A ticket matches if its mean {matching.on} {results.score} {where} is no further below that of the dense "
         f"network than {results.tolerance_in_words}."
     )
 
