@@ -117,7 +117,7 @@ def _curve(
         capsize=2,
         label=control,
     )
-    for bar in drawn[2]:
+    for bar in drawn.lines[2]:
         bar.set_alpha(0.6)  # bars of many curves lie on each other
 
 

@@ -81,7 +81,7 @@ def _series(axes: Axes, series: Series) -> None:
 
 
 def _scaled(axes: Axes, x: Scale, y: Scale) -> None:
-    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     if x.axis.scale == "log":
         axes.set_xscale("log")
@@ -92,7 +92,7 @@ def _scaled(axes: Axes, x: Scale, y: Scale) -> None:
     for axis, scale in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.set_major_locator(FixedLocator(list(scale.ticks)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda tick, _, scale=scale: scale.written(tick)))
+        axis.set_major_formatter(FixedFormatter([scale.written(tick) for tick in scale.ticks]))
     ends = (x.most, x.least) if x.axis.falls else (x.least, x.most)
     if x.axis.scale == "from-zero":  # room for half a marker
         ends = (x.least / 1.08 if x.least else -0.08 * x.step, 1.08 * x.most)
