@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _COLOURS: dict[Subnetwork, str] = {"ticket": "#0072B2", "random": "#D55E00", "dense": DENSE}
 _NAMES: dict[Subnetwork, str] = {"ticket": "IMP", "random": "random", "dense": "dense"}
 _DASHES: dict[Quantity, str] = {"pruning": "-", "data-order": "--", "instability": "-"}
-_MARKERS: dict[Subnetwork, str] = {"ticket": "o", "random": "s", "dense": "D"}
+_MARKERS: dict[Subnetwork, tuple[str, str]] = {"ticket": ("o", "D"), "random": ("s", "^"), "dense": ("v", "D")}
+"""Of solid and of broken lines: where there is one k, there are no lines to tell."""
+
 
 STABLE = 2.0
 """Points of test error: below this barrier LMC (arXiv 1912.05671), §3, calls a network stable."""
@@ -92,7 +94,8 @@ def _metric(
     found = {k: each for k in findings.ks if (each := findings.finding(quantity, network, k, metric))}
     if found:
         spreads = [each.spread for each in found.values()]
-        style = (_COLOURS[network], dash or _DASHES[quantity], _MARKERS[network])
+        line = dash or _DASHES[quantity]
+        style = (_COLOURS[network], line, _MARKERS[network][line != "-"])
         _band(axes, list(found), spreads, scale, *style, label)
 
 
@@ -100,7 +103,7 @@ def _accuracies(axes: Axes, findings: Findings, networks: Sequence[Subnetwork]) 
     for network in networks:
         found = {k: each for k in findings.ks if (each := findings.accuracy(network, k))}
         if found:
-            style = (_COLOURS[network], "-", _MARKERS[network])
+            style = (_COLOURS[network], "-", _MARKERS[network][0])
             _band(axes, list(found), list(found.values()), 100, *style, _NAMES[network])
     axes.set_ylabel(f"test {findings.score} at the end (%)")
 
