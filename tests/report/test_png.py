@@ -54,3 +54,10 @@ def test_markers_at_the_ends_of_an_axis_of_k_are_whole(saved: list[Figure]) -> N
     png(chart(series("IMP", (0.0, 20.0, 60.0)), x=Axis(label="k", scale="from-zero")))
     low, high = saved[0].axes[0].get_xlim()
     assert low < 0 and high > 60
+
+
+@pytest.mark.parametrize("letters", [8, 40, 200])
+def test_the_legend_lies_in_the_picture_however_long_names_are(saved: list[Figure], letters: int) -> None:
+    png(chart(*(series(f"{letters * 'a'} {number}") for number in range(4))))
+    box = saved[0].legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= saved[0].bbox.width

@@ -20,7 +20,7 @@ from winnow.report.scale import scale_of
         (Axis(label="k", scale="from-zero"), [0, 100, 500], ["0", "100", "500"]),
         (Axis(label="k", scale="from-zero"), [0], ["0"]),
         (Axis(label="constant"), [5.0, 5.0], ["4.8", "4.9", "5.0", "5.1", "5.2"]),
-        (Axis(label="zero"), [0.0], ["-1.0", "-0.5", "0.0", "0.5", "1.0"]),
+        (Axis(label="zero"), [0.0], ["−1.0", "−0.5", "0.0", "0.5", "1.0"]),
         (Axis(label="nothing"), [], ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         (Axis(label="not finite"), [math.nan, 1.0, 2.0, math.inf], ["1.0", "1.2", "1.4", "1.6", "1.8", "2.0"]),
     ],

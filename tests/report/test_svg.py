@@ -124,3 +124,10 @@ def test_a_point_drawn_beside_others_is_listed_at_its_own_place() -> None:
     series = replace(CHART.series[0], points=(Point(x=50, y=98.0, listed=100.0),))
     table = values_table(replace(CHART, series=(series,), reference=None))
     assert table.rows[0][:2] == ("ticket", "100")
+
+
+def test_a_name_too_long_for_the_legend_is_shortened_in_its_middle() -> None:
+    long = "a-name-" + 20 * "without-an-end-" + "at-last"
+    root = ET.fromstring(svg(replace(CHART, series=(replace(CHART.series[0], name=long),)), is_alone=True))
+    (name,) = [each.text or "" for each in root.iter(f"{SPACE}text") if (each.text or "").startswith("a-name")]
+    assert "…" in name and name.endswith("at-last") and 30 + 9 * len(name) <= 480

@@ -34,6 +34,16 @@ def look(number: int) -> tuple[str, Marker, Dash]:
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)], dash
 
 
+def shortened(name: str, most: int) -> str:
+    """A name in so many letters: its end tells more than its middle.
+
+    >>> shortened("elsewhere/winnow-store:lenet-mnist@reinit", 24)
+    'elsewhere/w…mnist@reinit'
+    """
+    rest = most - 1
+    return name if len(name) <= most else f"{name[: rest // 2]}…{name[len(name) - rest + rest // 2 :]}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Point:
     """A value, and what is told of it."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from winnow.comparison import Comparison
 from winnow.intervals import interval
+from winnow.report.chart import shortened
 from winnow.report.drawing import DENSE, SETTINGS, density_axis, entitle, save, styles
 from winnow.results import Spread
 from winnow.store.files import file_name, storing
@@ -26,7 +27,7 @@ _LONG = 40
 def draw(comparison: Comparison, folder: Path) -> list[Path]:
     """Draw a comparison as SVG and PNG; gives the files. Bars are 95 % confidence intervals."""
     described = "|".join(f"{side.results.identity}@{side.control}" for side in comparison.sides)
-    sets = "-".join(file_name(_shortened(side.name, 24)) for side in comparison.sides[:3])
+    sets = "-".join(file_name(shortened(side.name, 24)) for side in comparison.sides[:3])
     name = f"compare-{sets}-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
     paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
 
@@ -50,7 +51,7 @@ def _figure(comparison: Comparison) -> Figure:
         at = [100 * point.density for point in points]
         means = [100 * Spread(tuple(point.accuracies.values())).mean for point in points]
         halves = [_half(list(point.accuracies.values())) for point in points]
-        _errorbar(accuracy, at, means, halves, colour, marker, _shortened(side.name, _LONG))
+        _errorbar(accuracy, at, means, halves, colour, marker, shortened(side.name, _LONG))
         levels = sorted(side.levels, key=lambda level: -level.density)
         iterations = [side.cost(level.level).iterations for level in levels]
         cost.plot(iterations, means, color=colour, marker=marker, markersize=4, linewidth=0.6, alpha=0.8)
@@ -62,7 +63,7 @@ def _figure(comparison: Comparison) -> Figure:
             halves = [0.0 if math.isinf(low) else 50 * (high - low) for low, high in ends]
             _errorbar(difference, at, [100 * each.mean for each in found], halves, colour, marker, "")
     _within(accuracy, every, comparison)
-    first = _shortened(comparison.sides[0].name, _LONG)
+    first = shortened(comparison.sides[0].name, _LONG)
     difference.axhline(0, color=DENSE, linestyle="--", linewidth=1)
     difference.set_ylabel("less the first set’s (points)")
     on = f"{comparison.matching.on} {comparison.sides[0].results.score}"
@@ -85,23 +86,13 @@ def _figure(comparison: Comparison) -> Figure:
 
 def _title(comparison: Comparison) -> str:
     counts = {len(point.accuracies) for side in comparison.sides for point in side.points(comparison.matching)}
-    first, *others = (_shortened(side.name, _LONG) for side in comparison.sides)
+    first, *others = (shortened(side.name, _LONG) for side in comparison.sides)
     bars = "means over replicates, bars: 95 % confidence intervals"
     if counts == {1}:
         bars = "single replicates, which have no confidence interval"
     elif 1 in counts:
         bars += " (none where there is one replicate)"
     return f"{', '.join(others)} compared with {first}; {bars}"
-
-
-def _shortened(name: str, most: int) -> str:
-    """A set's name in so many letters: its end tells more than its middle.
-
-    >>> _shortened("elsewhere/winnow-store:lenet-mnist@reinit", 24)
-    'elsewhere/w…mnist@reinit'
-    """
-    rest = most - 1
-    return name if len(name) <= most else f"{name[: rest // 2]}…{name[len(name) - rest + rest // 2 :]}"
 
 
 def _within(axes: Axes, every: Sequence[float], comparison: Comparison) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from winnow.report.chart import Chart, Series
+from winnow.report.chart import Chart, Series, shortened
 from winnow.report.drawing import SETTINGS, mark_place
 from winnow.report.scale import Scale, scales
 
@@ -58,17 +60,40 @@ def png(chart: Chart) -> bytes:
         axes.set_title(chart.title, loc="left", fontsize=10)
         axes.grid(axis="y", alpha=0.25, linewidth=0.6)
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=8)
+        figure.legend(handles, labels, loc="outside lower center", ncols=_columns(labels), frameon=False, fontsize=8)
         out = io.BytesIO()
         figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
     return out.getvalue()
+
+
+_WIDE = 95
+"""Letters, of the size of the legend's, that the picture has room for in a row; a line and gaps take eight."""
+
+
+def _columns(names: Sequence[str]) -> int:
+    """How many columns of a legend there is room for, up to four: each is as wide as its longest name."""
+    for count in (4, 3, 2):
+        rows, longer = divmod(len(names), count)
+        ends = [number * rows + min(number, longer) for number in range(count + 1)]
+        widths = [max(map(len, names[begin:end]), default=0) + 8 for begin, end in pairwise(ends)]
+        if len(names) >= count and sum(widths) <= _WIDE:
+            return count
+    return 1
 
 
 def _series(axes: Axes, series: Series) -> None:
     xs, ys = [point.x for point in series.points], [point.y for point in series.points]
     colour = _COLOURS[series.colour]
     dash = _DASHES[series.dash]
-    axes.plot(xs, ys, color=colour, linestyle=dash, marker=_MARKERS[series.marker], markersize=4.5, label=series.name)
+    axes.plot(
+        xs,
+        ys,
+        color=colour,
+        linestyle=dash,
+        marker=_MARKERS[series.marker],
+        markersize=4.5,
+        label=shortened(series.name, 50),
+    )
     barred = [point for point in series.points if point.low is not None and point.high is not None]
     if not barred:
         return

@@ -47,7 +47,8 @@ class Scale:
         every = [written(each) for each in self.ticks]
         if self.axis.scale != "linear" or any("e" in each for each in every):
             return written(tick)
-        return f"{tick:,.{max(len(each.partition('.')[2]) for each in every)}f}"
+        decimals = max(len(each.partition(".")[2]) for each in every)
+        return f"{tick:,.{decimals}f}".replace("-", "−")
 
     def _raised(self, value: float) -> float:
         if self.axis.scale == "linear":

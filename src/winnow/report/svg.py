@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from itertools import pairwise
 
-from winnow.report.chart import Chart, Point, Reference, Series
+from winnow.report.chart import Chart, Point, Reference, Series, shortened
 from winnow.report.html import Markup, element, joined
 from winnow.report.scale import Scale, scales
 
@@ -22,6 +22,9 @@ font, as DejaVu Sans."""
 
 _SWATCH, _GAP = 26.0, 20.0
 """Before and after a name in the legend; the gap also has room for a short name of wide letters."""
+
+_LONGEST = int((WIDTH - 4 - _SWATCH) / _LETTER)
+"""Letters of a name that a row of the legend has room for."""
 
 _FIRST, _ROW = 12.0, 20.0
 """From the top of the legend to its first line, and from line to line."""
@@ -103,7 +106,8 @@ def _legend(chart: Chart, top: float) -> tuple[Markup, float]:
         entries.append((chart.reference.name, None))
     drawn: list[Markup] = []
     x, y = 4.0, top + _FIRST
-    for name, series in entries:
+    for full, series in entries:
+        name = shortened(full, _LONGEST)
         width = _SWATCH + _LETTER * len(name)
         if x > 4 and x + width > WIDTH:
             x, y = 4.0, y + _ROW
