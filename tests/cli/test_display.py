@@ -29,3 +29,14 @@ def test_what_failed_is_told_as_it_is_written(winnow: Winnow, monkeypatch: pytes
     diverging = ("--optimizer.learning-rate", "1e30", "--store", tmp_path / "[store]")
     told = CODES.sub("", winnow("run", "digits", *TINY, *diverging, "--progress", "live").err)
     assert "dense, replicate 0 failed: the loss is not finite at iteration 1" in told
+
+
+def test_what_a_study_measures_after_its_trainings_is_told(
+    winnow: Winnow, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("winnow.cli.display._UNDER_WAY_EVERY", -1.0)
+    words = ("instability", "digits", *TINY, "--at", "0it,10it", "--points", "3")
+    live = winnow(*words, "--store", tmp_path / "live", "--progress", "live").err
+    plain = winnow(*words, "--store", tmp_path / "plain", "--progress", "plain").err
+    assert "4 of 4 comparisons measured" in live and "4 of 4 comparisons measured" in plain

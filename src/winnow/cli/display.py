@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from winnow.execution.reporting import Reporter, Silent
-from winnow.steps import Step, Train
+from winnow.steps import Compare, Interpolate, Step, Train
 
 Mode = Literal["auto", "live", "plain", "quiet"]
 
@@ -54,6 +54,7 @@ class _Tally:
         self.labels = experiment.labels()
         self.total = self.done = 0
         self.trainings = self.finished_trainings = 0
+        self.comparisons = self.finished_comparisons = 0
         self.began = time.monotonic()
         self.accuracy = ""
         self._under_way: dict[str, int] = {}
@@ -66,6 +67,7 @@ class _Tally:
             if isinstance(step, Train):
                 longest[step.trajectory] = max(step.length, longest.get(step.trajectory, 0))
         self.total, self.trainings = sum(longest.values()), len(longest)
+        self.comparisons = sum(isinstance(step, Compare | Interpolate) for step in steps)
 
     def reach(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None) -> None:
         """Lanes have reached an iteration, at which they may have been measured."""
@@ -83,6 +85,11 @@ class _Tally:
     def finish(self, step: Step) -> None:
         """A step is done."""
         self.finished_trainings += isinstance(step, Train)
+        self.finished_comparisons += isinstance(step, Compare | Interpolate)
+
+    def measured(self) -> str:
+        """How many of a study's comparisons are done."""
+        return f"{self.finished_comparisons:,} of {self.comparisons:,} comparisons measured"
 
     def label(self, steps: Sequence[Step]) -> str:
         """What the steps are in the experiment."""
@@ -147,6 +154,9 @@ class _Live:
 
     def finished(self, step: Step, seconds: float) -> None:
         self.tally.finish(step)
+        if isinstance(step, Compare | Interpolate):
+            self.progress.doing = self.tally.measured()
+            self.progress.update(self.task, left="?", accuracy="")
 
     def failed(self, step: Step, message: str) -> None:
         self._keep(f"{self.tally.label([step])} failed", message)
@@ -184,6 +194,8 @@ class _Plain:
         if isinstance(step, Train) and time.monotonic() - self._printed > _PLAIN_EVERY:
             progress = f"{self.tally.done:,} of {self.tally.total:,} iterations, {self.tally.left()} left"
             self._print(f"{self.tally.label([step])}: {_listed('done', self.tally.accuracy)} ({progress})")
+        elif isinstance(step, Compare | Interpolate) and time.monotonic() - self._printed > _UNDER_WAY_EVERY:
+            self._print(self.tally.measured())
 
     def failed(self, step: Step, message: str) -> None:
         self._print(f"{self.tally.label([step])} failed: {message}")
