@@ -80,6 +80,7 @@ def test_things_side_by_side_never_look_the_same() -> None:
     looks = [look(number) for number in range(15)]
     assert len({(colour, dash) for colour, _, dash in looks}) == 15
     assert len({(colour, marker) for colour, marker, _ in looks}) == 15
+    assert len({(marker, dash) for _, marker, dash in looks}) == 15  # without colour
 
 
 def test_a_long_legend_makes_the_picture_higher_and_leaves_the_axes_their_room() -> None:
