@@ -20,7 +20,7 @@ from winnow.recipe import Matching
 from winnow.store import Store
 from winnow.store.files import write_file
 from winnow.training.metrics import Curve
-from winnow.training.objective import score_in_words
+from winnow.training.objective import loss_in_words, score_in_words
 
 
 class Record(NamedTuple):
@@ -131,6 +131,11 @@ class Results:
         return score_in_words(self.experiment.recipe.train.task)
 
     @property
+    def loss(self) -> str:
+        """What the loss of the recipe's task is called, with its unit."""
+        return loss_in_words(self.experiment.recipe.train.task)
+
+    @property
     def levels(self) -> list[Level]:
         """One entry for each control and level that has results: the dense network, tickets, then controls."""
         matching = self.experiment.recipe.matching
@@ -182,6 +187,8 @@ class Results:
         points = f"{100 * self.tolerance:.2f} points"
         if stated != "std":
             return points
+        if self.dense is None and self.experiment.recipe.replicates > 1:
+            return "one standard deviation of the dense replicates"
         if self.dense and len(self.dense.values) > 1:
             return f"{points}, one standard deviation of {len(self.dense.values)} dense replicates"
         return f"{points}, since one replicate has no standard deviation"

@@ -90,3 +90,18 @@ def test_words_wrap_where_they_may_and_make_room_for_numbers(monkeypatch: pytest
     out = io.StringIO()
     show(output(out), table)
     assert "several  12 of 1,000,000" in out.getvalue() and max(map(len, out.getvalue().splitlines())) == 24
+
+
+@pytest.mark.parametrize(
+    "ours, said",
+    [([0.92], "No interval: a single replicate tells nothing of chance."),
+     ([0.910, 0.920], "No interval: the same difference in each replicate tells nothing of chance.")],
+)  # fmt: skip
+def test_where_no_difference_has_an_interval_there_is_a_sentence_and_no_column(
+    tmp_path: Path, ours: list[float], said: str
+) -> None:
+    first, other = (results_of({DENSE: [0.7] * len(ours), (TICKET, 1): values}) for values in ([0.9, 0.91], ours))
+    out = io.StringIO()
+    show(output(out), differences_tables(Comparison((side(tmp_path, first), side(tmp_path, other, "b")), 0.05)))
+    told = " ".join(out.getvalue().split())
+    assert said in told and "95 % interval" not in told

@@ -98,7 +98,7 @@ def test_the_dense_network_is_a_dashed_line_at_its_mean(drawn: Figure) -> None:
 def test_density_falls_to_the_right_and_the_smallest_matching_is_named(drawn: Figure) -> None:
     left, right = drawn.axes[0].get_xlim()
     assert left > 100 > right
-    assert [text.get_text() for text in drawn.axes[0].texts] == ["smallest matching ticket: 64.0 %"]
+    assert [text.get_text() for text in drawn.axes[0].texts] == ["smallest matching ticket: 64 %"]
 
 
 def test_a_run_of_the_dense_network_alone_can_be_drawn(tmp_path: Path) -> None:
@@ -126,10 +126,11 @@ def test_nine_curves_are_told_apart_and_the_dense_network_trained_longer_stands_
     found = results_of(accuracies, control=["all"])
     found = replace(found, trainings=tuple(_whole_if_longer(training) for training in found.trainings))
     drawn = figure_of(found)
-    assert set(curves(drawn, 0)) == {"tickets", *controls()}
+    longer = "dense-longer (not pruned)"
+    assert set(curves(drawn, 0)) == {"tickets", longer, *(name for name in controls() if name != "dense-longer")}
     lines = [container[0] for container in curves(drawn, 0).values()]
     assert len({line.get_color() for line in lines}) == len({line.get_marker() for line in lines}) == len(names)
-    assert list(curves(drawn, 0)["dense-longer"][0].get_xdata()) == pytest.approx([80.0, 64.0])
+    assert list(curves(drawn, 0)[longer][0].get_xdata()) == pytest.approx([80.0, 64.0])
     assert len(drawn.legends[0].get_texts()) == len(names) + 1
 
 
@@ -142,3 +143,23 @@ def test_levels_that_were_not_trained_to_the_end_are_not_drawn(figure_of: Drawn)
     found = results_of(accuracies, prune={"at": "200it", "train_levels": [1, 3]})
     assert [level.cut for level in found.levels] == [None, None, 200, None]
     assert list(curves(figure_of(found), 0)["tickets"][0].get_xdata()) == pytest.approx([100, 80, 51.2])
+
+
+@pytest.mark.parametrize("last, side", [(0, "left"), (3, "right")])
+def test_the_label_of_the_smallest_matching_ticket_lies_in_the_picture(figure_of: Drawn, last: int, side: str) -> None:
+    accuracies = {(TICKET, level): [0.9 if level <= last + 1 else 0.5] for level in (1, 2, 3)} | {DENSE: [0.9]}
+    drawn = figure_of(results_of(accuracies))
+    drawn.draw_without_rendering()
+    (label,) = drawn.axes[0].texts
+    assert label.get_horizontalalignment() == side
+    box, axes = label.get_window_extent(), drawn.axes[0].get_window_extent()
+    assert axes.x0 <= box.x0 and box.x1 <= axes.x1
+
+
+def test_a_long_name_is_broken_and_not_cut(figure_of: Drawn, results: Results) -> None:
+    recipe = results.experiment.recipe.edited({"name": "digits-" + 15 * "again-and-"})
+    named = replace(results, experiment=replace(results.experiment, recipe=recipe))
+    drawn = figure_of(named)
+    drawn.draw_without_rendering()
+    (title,) = drawn.texts
+    assert "\n" in title.get_text() and title.get_window_extent().width < drawn.bbox.width

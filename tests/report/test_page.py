@@ -76,3 +76,10 @@ def test_accuracies_that_are_all_the_same_are_drawn(store: Store) -> None:
     chart = learning_curves(replace(results, trainings=tuple(trainings)))[0]
     assert (chart.y.least, chart.y.most) == (99.0, 101.0)
     assert "learning" in str(svg(chart))
+
+
+def test_a_field_keeps_its_small_letter_and_no_line_ends_before_a_per_cent_sign(written: Path) -> None:
+    text = written.read_text("utf-8")
+    assert "Train.length" not in text and "train.length 40it instead of 300it" in text
+    facts = re.findall(r"<dd><strong>([^<]*)</strong>", text)
+    assert any("%" in fact for fact in facts) and not any(" %" in fact for fact in facts)

@@ -5,12 +5,15 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
+from importlib import resources
+from itertools import pairwise
 
 import pytest
 
-from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series, look
+from winnow.report.chart import STEPS, Axis, Chart, Mark, Point, Reference, Series, look
 from winnow.report.png import png
 from winnow.report.svg import svg
 from winnow.report.values import values_table
@@ -77,6 +80,7 @@ def test_things_side_by_side_never_look_the_same() -> None:
     looks = [look(number) for number in range(15)]
     assert len({(colour, dash) for colour, _, dash in looks}) == 15
     assert len({(colour, marker) for colour, marker, _ in looks}) == 15
+    assert len({(marker, dash) for _, marker, dash in looks}) == 15  # without colour
 
 
 def test_a_long_legend_makes_the_picture_higher_and_leaves_the_axes_their_room() -> None:
@@ -87,5 +91,44 @@ def test_a_long_legend_makes_the_picture_higher_and_leaves_the_axes_their_room()
                 for each in root.iter(f"{SPACE}path") if each.get("class") == "grid"]  # fmt: skip
         return max(grid) - min(grid), float(root.attrib["viewBox"].split()[3])
 
-    assert axes(14)[0] >= axes(3)[0] - 1
-    assert axes(3)[1] == 350 < axes(14)[1]
+    assert axes(14)[0] >= axes(2)[0] - 1
+    assert axes(2)[1] == 350 < axes(14)[1]
+
+
+@pytest.mark.parametrize("passes, is_at_foot", [(98.2, True), (97.52, False)])
+def test_a_marks_label_is_written_last_and_where_no_curve_passes(passes: float, is_at_foot: bool) -> None:
+    flat = tuple(Point(x=x, y=passes) for x in (100.0, 60.0, 30.0, 10.0))
+    ends = (Point(x=100, y=97.5), Point(x=99, y=98.5))
+    series = (replace(CHART.series[0], points=flat), replace(CHART.series[0], name="other", points=ends))
+    root = ET.fromstring(svg(replace(CHART, series=series, mark=Mark(20, "smallest matching")), is_alone=True))
+    written = [each for each in root if each.tag in (f"{SPACE}g", f"{SPACE}text")]
+    assert written[-1].text == "smallest matching"
+    assert (float(written[-1].attrib["y"]) > 200) is is_at_foot
+
+
+@pytest.mark.parametrize("sheet", ["chart.css", "page.css"])  # by day and by night
+def test_colours_of_things_in_order_are_ordered_in_grey_too(sheet: str) -> None:
+    text = resources.files("winnow.report").joinpath(sheet).read_text("utf-8")
+    found = [re.search(rf"--{step}:#(\w\w)(\w\w)(\w\w)", text) for step in STEPS]
+    greys = [lightness(*(int(part, 16) / 255 for part in match.groups())) for match in found if match]
+    assert len(greys) == len(STEPS)
+    assert all(after - before > 3 for before, after in pairwise(greys)), greys
+
+
+def lightness(*channels: float) -> float:
+    """CIE L*, from 0 to 100, of a colour in sRGB."""
+    linear = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels]
+    return 116 * sum(part * each for part, each in zip((0.2126, 0.7152, 0.0722), linear, strict=True)) ** (1 / 3) - 16
+
+
+def test_a_point_drawn_beside_others_is_listed_at_its_own_place() -> None:
+    series = replace(CHART.series[0], points=(Point(x=50, y=98.0, listed=100.0),))
+    table = values_table(replace(CHART, series=(series,), reference=None))
+    assert table.rows[0][:2] == ("ticket", "100")
+
+
+def test_a_name_too_long_for_the_legend_is_shortened_in_its_middle() -> None:
+    long = "a-name-" + 20 * "without-an-end-" + "at-last"
+    root = ET.fromstring(svg(replace(CHART, series=(replace(CHART.series[0], name=long),)), is_alone=True))
+    (name,) = [each.text or "" for each in root.iter(f"{SPACE}text") if (each.text or "").startswith("a-name")]
+    assert "…" in name and name.endswith("at-last") and 30 + 9 * len(name) <= 480

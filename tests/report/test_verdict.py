@@ -9,8 +9,9 @@ import pytest
 from winnow.experiments import controls, instability
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings, Measured
-from winnow.report.against_density import density_charts, levels_table
+from winnow.report.against_density import density_charts
 from winnow.report.cautions import run_cautions
+from winnow.report.levels import levels_table
 from winnow.report.provenance import Provenance
 from winnow.report.side_by_side import comparison
 from winnow.report.verdict import verdict

@@ -30,6 +30,9 @@ COMMANDS = {
     "store": "the stored results: list, show, verify, remove experiments, clean up",
 }
 
+RESUMED = ("run", "stability", "instability", "onset", "reproduce", "data")
+"""Commands that go on where they were interrupted; the others only read."""
+
 EXIT_CODES = """\
 exit codes: 0 done; 1 an error, told on standard error; 2 wrong usage; 3 done, but some trainings failed;
 130 interrupted (the same command resumes)"""
@@ -46,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say(str(error))
         return 2 if isinstance(error, UnknownName) and words[0] not in COMMANDS else 1
     except KeyboardInterrupt:
-        sys.stderr.write("\nwinnow: interrupted. What was under way is saved; the same command resumes.\n")
+        again = " What was under way is saved; the same command resumes." if words[0] in RESUMED else ""
+        sys.stderr.write(f"\nwinnow: interrupted.{again}\n")
         return 130
     except BrokenPipeError:  # the reader of our output has gone, as `| head` does
         _discard_output()

@@ -12,6 +12,8 @@ from winnow.comparison import Comparison, Difference, Side, why_unpaired
 from winnow.intervals import interval
 from winnow.results import Spread
 
+_SAME = "the same difference in each replicate"
+
 
 def differences_tables(comparison: Comparison) -> Group:
     """For each set but the first, one line for each of its levels that the first set's densities reach."""
@@ -34,6 +36,9 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
     numbers = {each.pairs for each in found}
     how = "Paired by replicate" if reason is None else f"Not paired, since {reason}: Welch's interval"
     how += f"; n = {min(numbers)}." if len(numbers) == 1 else "."
+    has_intervals = any(_limits(each) for each in found)
+    if found and not has_intervals:
+        how += f" No interval: {'a single replicate' if numbers == {1} else _SAME} tells nothing of chance."
     blocks: list[Table | str] = [f"{_named(comparison, side)}, {_described(side)}.", how]
     if side.matching != comparison.matching:
         blocks.append(
@@ -49,9 +54,9 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
         short(comparison, first),
         short(comparison, side),
         "difference",
-        "95 % interval",
+        *(["95 % interval"] if has_intervals else []),
         *(["n"] if len(numbers) > 1 else []),
-        "",
+        *([""] if has_intervals else []),
     ):
         table.add_column(column, justify="right", no_wrap=True)
     for each in found:
@@ -61,9 +66,9 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
             _accuracy(list(each.reference.accuracies.values())) + ("~" if each.reference.how == "interpolated" else ""),
             _accuracy(list(each.here.accuracies.values())),
             f"{100 * each.mean:+.2f}",
-            _interval(each),
+            *([_interval(each)] if has_intervals else []),
             *([str(each.pairs)] if len(numbers) > 1 else []),
-            _verdict(each),
+            *([_verdict(each)] if has_intervals else []),
         )
     blocks.append(table)
     if any(each.reference.how == "interpolated" for each in found):
@@ -71,9 +76,12 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
             f"~ {short(comparison, first)} has no level within {100 * comparison.tolerance:g} % of that density:\n"
             f"  interpolated between the two around it, over the logarithm of density."
         )
+    if has_intervals and not all(_limits(each) for each in found):
+        blocks.append(f"none: a single replicate, or {_SAME}, tells nothing of chance.")
     left_out = len(side.levels) - len(found)
     if left_out:
-        blocks.append(f"Left out: {left_out} levels, at densities that {short(comparison, first)} does not reach.")
+        levels = f"{left_out} level{'s' * (left_out > 1)}"
+        blocks.append(f"Left out: {levels}, at densities that {short(comparison, first)} does not reach.")
     if side.cut:
         levels = ", ".join(str(level.level) for level in side.cut)
         blocks.append(f"Left out: levels {levels},\n  trained to {side.cut[0].cut:,} iterations to rank weights by.")
@@ -133,8 +141,9 @@ def costs_table(comparison: Comparison) -> Group:
     lines: list[str] = []
     for side in comparison.sides:
         name, whole = short(comparison, side), side.whole_cost()
+        trainings = f"{whole.trainings:,} training{'s' * (whole.trainings > 1)}"
         lines.append(
-            f"{name}: all results took {whole.trainings:,} trainings, {whole.iterations:,} iterations.\n"
+            f"{name}: all results took {trainings}, {whole.iterations:,} iterations.\n"
             f"  Matching is within {side.results.tolerance_in_words}."
         )
     note = (
@@ -184,7 +193,7 @@ def _limits(difference: Difference) -> tuple[float, float] | None:
 
 def _interval(difference: Difference) -> str:
     limits = _limits(difference)
-    return "" if limits is None else f"{100 * limits[0]:+.2f} to {100 * limits[1]:+.2f}"
+    return "none" if limits is None else f"{100 * limits[0]:+.2f} to {100 * limits[1]:+.2f}"
 
 
 def _verdict(difference: Difference) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from winnow.execution.reporting import Reporter, Silent
-from winnow.steps import Step, Train
+from winnow.steps import Compare, Interpolate, Step, Train
 
 Mode = Literal["auto", "live", "plain", "quiet"]
 
@@ -53,6 +54,7 @@ class _Tally:
         self.labels = experiment.labels()
         self.total = self.done = 0
         self.trainings = self.finished_trainings = 0
+        self.comparisons = self.finished_comparisons = 0
         self.began = time.monotonic()
         self.accuracy = ""
         self._under_way: dict[str, int] = {}
@@ -65,6 +67,7 @@ class _Tally:
             if isinstance(step, Train):
                 longest[step.trajectory] = max(step.length, longest.get(step.trajectory, 0))
         self.total, self.trainings = sum(longest.values()), len(longest)
+        self.comparisons = sum(isinstance(step, Compare | Interpolate) for step in steps)
 
     def reach(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None) -> None:
         """Lanes have reached an iteration, at which they may have been measured."""
@@ -82,11 +85,17 @@ class _Tally:
     def finish(self, step: Step) -> None:
         """A step is done."""
         self.finished_trainings += isinstance(step, Train)
+        self.finished_comparisons += isinstance(step, Compare | Interpolate)
+
+    def measured(self) -> str:
+        """How many of a study's comparisons are done."""
+        return f"{self.finished_comparisons:,} of {self.comparisons:,} comparisons measured"
 
     def label(self, steps: Sequence[Step]) -> str:
         """What the steps are in the experiment."""
         first = self.labels.get(steps[0], steps[0].kind)
-        return first if len(steps) == 1 else f"{first} and {len(steps) - 1} more lanes"
+        more = len(steps) - 1
+        return f"{first} and {more} more lane{'s' if more > 1 else ''}" if more else first
 
     def left(self) -> str:
         """How long what is left will take, at the pace so far."""
@@ -106,22 +115,32 @@ def _listed(*parts: str) -> str:
     return ", ".join(part for part in parts if part)
 
 
+class _TwoLines(Progress):
+    """How far it is, and below that what is done: together they would not fit into a line."""
+
+    doing = "planning"
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """What is shown, from above; a name that is too long is cut at its end, after all that changes."""
+        yield self.make_tasks_table(self.tasks)
+        yield Text(self.doing, no_wrap=True, overflow="ellipsis")
+
+
 class _Live:
-    """One line that changes, above it what should stay."""
+    """Two lines that change, above them what should stay."""
 
     def __init__(self, experiment: Labelled) -> None:
         self.tally = _Tally(experiment)
-        self.progress = Progress(
+        self.progress = _TwoLines(
             BarColumn(bar_width=24),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("left {task.fields[left]}"),
-            TextColumn("{task.fields[doing]}"),
             TextColumn("{task.fields[accuracy]}"),
             console=Console(stderr=True),
             transient=True,
         )
-        self.task = self.progress.add_task("", total=None, left="?", doing="planning", accuracy="")
+        self.task = self.progress.add_task("", total=None, left="?", accuracy="")
 
     def planned(self, steps: Sequence[Step]) -> None:
         self.tally.plan(steps)
@@ -129,18 +148,25 @@ class _Live:
 
     def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
         self.tally.reach(steps, iteration, metrics)
-        doing = f"{self.tally.label(steps)}, iteration {iteration:,} of {steps[0].stop:,}"
+        self.progress.doing = f"iteration {iteration:,} of {steps[0].stop:,}: {self.tally.label(steps)}"
         left, accuracy = self.tally.left(), self.tally.accuracy
-        self.progress.update(self.task, completed=self.tally.done, left=left, doing=doing, accuracy=accuracy)
+        self.progress.update(self.task, completed=self.tally.done, left=left, accuracy=accuracy)
 
     def finished(self, step: Step, seconds: float) -> None:
         self.tally.finish(step)
+        if isinstance(step, Compare | Interpolate):
+            self.progress.doing = self.tally.measured()
+            self.progress.update(self.task, left="?", accuracy="")
 
     def failed(self, step: Step, message: str) -> None:
-        self.progress.console.print(f"[yellow]{self.tally.label([step])} failed[/]: {message}")
+        self._keep(f"{self.tally.label([step])} failed", message)
 
     def noted(self, message: str) -> None:
-        self.progress.console.print(f"[yellow]note[/]: {message}")
+        self._keep("note", message)
+
+    def _keep(self, what: str, message: str) -> None:
+        # Text, since names and messages may hold brackets, which are markup elsewhere.
+        self.progress.console.print(Text.assemble((what, "yellow"), f": {message}"))
 
 
 class _Plain:
@@ -168,6 +194,8 @@ class _Plain:
         if isinstance(step, Train) and time.monotonic() - self._printed > _PLAIN_EVERY:
             progress = f"{self.tally.done:,} of {self.tally.total:,} iterations, {self.tally.left()} left"
             self._print(f"{self.tally.label([step])}: {_listed('done', self.tally.accuracy)} ({progress})")
+        elif isinstance(step, Compare | Interpolate) and time.monotonic() - self._printed > _UNDER_WAY_EVERY:
+            self._print(self.tally.measured())
 
     def failed(self, step: Step, message: str) -> None:
         self._print(f"{self.tally.label([step])} failed: {message}")

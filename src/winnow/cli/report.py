@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -54,11 +54,15 @@ def main(words: Sequence[str]) -> int:
     if options.live is not None and options.live < 1:
         raise RecipeError(f"--live {options.live:g} is less than a second. Write how often to look, such as --live 30.")
     store = existing(options.store)
-    while True:
+    try:
         parts = _write(options, store)
-        if options.live is None or all(part.is_complete for part in parts):
-            break
-        time.sleep(options.live)
+        while options.live is not None and not all(part.is_complete for part in parts):
+            time.sleep(options.live)
+            parts = _write(options, store)
+    except KeyboardInterrupt:
+        if options.live is None or not options.out.exists():
+            raise
+        return _leave(options, store)
     size = options.out.stat().st_size
     what = f"{len(parts)} experiment{'s' if len(parts) > 1 else ''}"
     print(f"page: {options.out} ({size / 1000:,.0f} kB, {what})")  # noqa: T201
@@ -70,6 +74,13 @@ def main(words: Sequence[str]) -> int:
         written = write_files(parts, options.files, extra=extra)
         print(f"files: {len(written)} in {options.files}")  # noqa: T201
     return 0
+
+
+def _leave(options: Options, store: Store) -> int:
+    """End looking: the page is as of now, and loads itself no more."""
+    _write(replace(options, live=None), store)
+    sys.stderr.write(f"\nwinnow: no longer looking. The page, as of now: {options.out}\n")
+    return 130
 
 
 def _write(options: Options, store: Store) -> list[Part]:
@@ -93,10 +104,10 @@ def _write(options: Options, store: Store) -> list[Part]:
         done = sum(part.made.stored for part in parts)
         say(f"{done:,} of {sum(len(part.made.wanted) for part in parts):,} trainings stored; page: {options.out}")
         sys.stderr.flush()
-    kinds = f"{len(runs)} run{'s' * (len(runs) != 1)}"
     studies = len(parts) - len(runs)
-    if studies:
-        kinds += f" and {studies} stud{'ies' if studies > 1 else 'y'}"
+    counted = [f"{len(runs)} run{'s' * (len(runs) > 1)}"] if runs else []
+    counted += [f"{studies} stud{'ies' if studies > 1 else 'y'}"] if studies else []
+    kinds = " and ".join(counted)
     names = list(dict.fromkeys(part.recipe.name for part in parts))
     title = f"Lottery tickets: {names[0]}" if len(names) == 1 else "Lottery tickets"
     opening = Opening(title=title, deck=f"{kinds.capitalize()}, from the recipe to what it says.")

@@ -47,7 +47,7 @@ def main(words: Sequence[str]) -> int:
     options = parse(Options, words, command="results")
     if options.format == "parquet" and options.out is None:
         raise RecipeError("Parquet is not for a terminal: name a file with --out results.parquet.")
-    from winnow.cli.tables import levels_table, verdict
+    from winnow.cli.tables import show_levels, verdict
     from winnow.results import to_csv, to_json, write_parquet
     from winnow.store.files import write_file
     from winnow.store.maintenance import existing
@@ -58,19 +58,22 @@ def main(words: Sequence[str]) -> int:
         text = io.StringIO()
         console = output(None if options.out is None else text)
         for results in found:
-            show(console, levels_table(results), verdict(results), "")
+            show_levels(console, results, store)
+            show(console, verdict(results), "")
         if options.out is not None:
             write_file(options.out, text.getvalue().encode(), option="--out FILE")
+            sys.stderr.write(f"table: {options.out}\n")
         return 0
     records = [record for results in found for record in results.records()]
     if options.format == "parquet" and options.out is not None:
         write_parquet(records, options.out)
-        return 0
-    text = to_csv(records) if options.format == "csv" else to_json(records)
-    if options.out is None:
-        sys.stdout.write(text)
     else:
+        text = to_csv(records) if options.format == "csv" else to_json(records)
+        if options.out is None:
+            sys.stdout.write(text)
+            return 0
         write_file(options.out, text.encode(), option="--out FILE")
+    sys.stderr.write(f"table: {options.out}\n")
     return 0
 
 

@@ -42,7 +42,7 @@ def main(words: Sequence[str]) -> int:
     options = parse_with_recipe(Options, words, command="run")
     from winnow.cli.data import fetched
     from winnow.cli.display import display
-    from winnow.cli.tables import levels_table, verdict
+    from winnow.cli.tables import show_levels, verdict
     from winnow.data import is_here
     from winnow.execution.logs import Logger, logs
     from winnow.execution.profile import Profile
@@ -80,7 +80,7 @@ def main(words: Sequence[str]) -> int:
         )
 
     out = output()
-    show(out, levels_table(found.results))
+    show_levels(out, found.results, store)
     show_failures(out, found.failures.items())
     if found.failures:
         out.print("The same command leaves what failed as it is; with --retry it is tried again.", soft_wrap=True)

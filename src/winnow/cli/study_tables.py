@@ -11,6 +11,7 @@ from winnow.execution.onset import Onset, shown
 from winnow.experiments.search import Judgement
 from winnow.findings import Finding, Findings
 from winnow.from_recipe import timeline
+from winnow.report.table import has_interval
 from winnow.results import Spread
 
 
@@ -50,9 +51,12 @@ def instability_table(findings: Findings) -> Group:
     )
     table = _table()
     stops = sorted({found.stop for found in findings.findings})
-    columns = ["k", "network", "at", "test", "95 % interval", "training", "n", f"{findings.score} %"]
-    for column in columns if len(stops) > 1 else [column for column in columns if column != "at"]:
-        table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
+    has_intervals = any(_interval(found) for found in findings.findings if found.metric == "test_barrier")
+    left_out = {"at"} if len(stops) == 1 else set[str]()
+    left_out |= set[str]() if has_intervals else {"95 % interval"}
+    for column in ("k", "network", "at", "test", "95 % interval", "training", "n", f"{findings.score} %"):
+        if column not in left_out:
+            table.add_column(column, justify="left" if column == "network" else "right", no_wrap=True)
     for found in findings.findings:
         if found.metric != "test_barrier":
             continue
@@ -62,7 +66,7 @@ def instability_table(findings: Findings) -> Group:
             "IMP" if found.network == "ticket" else found.network,
             *([f"{found.stop:,}"] if len(stops) > 1 else []),
             _spread(found.spread, 2, 100),
-            _interval(found),
+            *([_interval(found) or "none"] if has_intervals else []),
             _spread(train.spread if train else None, 2, 100),
             str(found.pairs),
             _spread(findings.accuracy(found.network, found.k), 2, 100) if found.stop == stops[-1] else "",
@@ -85,7 +89,7 @@ def onset_report(onset: Onset) -> Group:
         table.add_column(column, justify="right", no_wrap=True)
     for each in onset.judgements:
         low, high = each.interval
-        limits = "" if math.isinf(low) else f"{scale * low:.2f} to {scale * high:.2f}"
+        limits = f"{scale * low:.2f} to {scale * high:.2f}" if has_interval(each.values) else "none"
         table.add_row(f"{each.k:,}", f"{scale * each.mean:.2f}", limits, str(len(each.values)), _stable(each))
     return Group(title, table, _conclusion(onset))
 
@@ -136,8 +140,11 @@ def _replicates(count: int) -> str:
 
 
 def _interval(found: Finding) -> str:
+    """The interval of a mean, in points; empty where one value, or all the same, give none."""
+    if not has_interval(found.spread.values):
+        return ""
     low, high = found.interval
-    return "" if math.isinf(low) else f"{100 * low:.2f} to {100 * high:.2f}"
+    return f"{100 * low:.2f} to {100 * high:.2f}"
 
 
 def _spread(spread: Spread | None, digits: int, scale: float = 1.0) -> str:

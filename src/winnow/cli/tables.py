@@ -4,12 +4,35 @@ from __future__ import annotations
 
 import math
 
+from rich.console import Console
 from rich.table import Table
 
+from winnow.cli.console import show
 from winnow.experiments.experiment import TICKET
 from winnow.experiments.words import pruned, start
 from winnow.recipe import Retrain
 from winnow.results import Level, Results, Spread
+from winnow.store import Store
+from winnow.store.failures import Failures
+
+
+def show_levels(out: Console, results: Results, store: Store) -> None:
+    """Print the table of levels; in place of one without a line, that there is nothing, and why."""
+    if results.trainings:
+        show(out, levels_table(results))
+    else:
+        recipe = results.experiment.recipe
+        out.print(f"{recipe.name} ({results.identity}): {_nothing(results, store)}", soft_wrap=True)
+
+
+def _nothing(results: Results, store: Store) -> str:
+    rows, known = results.experiment.rows, Failures(store)
+    lost = sum(known.behind(row.trained) is not None for row in rows)
+    if lost < len(rows):
+        return "no training has a result yet."
+    own = sum(not any(map(known.behind, row.trained.needs)) for row in rows)
+    rest = f"; the other {lost - own} need their results" if own < lost else ""
+    return f"no training has a result. {own} of {lost} failed{rest}."
 
 
 def levels_table(results: Results) -> Table:
@@ -61,6 +84,8 @@ def _matching(level: Level, replicates: int) -> str:
 
 def verdict(results: Results) -> str:
     """One sentence: the smallest matching ticket, or that there is none."""
+    if not results.trainings:
+        return "There is nothing to compare."
     if results.dense is None or results.floor is None:
         return "The dense network has no results, so nothing can be compared with it."
     tolerance = f"tolerance {results.tolerance_in_words}"

@@ -19,6 +19,8 @@ from winnow.experiments.experiment import TICKET
 
 if TYPE_CHECKING:
     from winnow.execution.run import Run
+    from winnow.steps import Step
+    from winnow.store import Store
     from winnow.ticket import Ticket
 
 
@@ -74,6 +76,11 @@ def main(words: Sequence[str]) -> int:
     try:
         said = (_trained if options.trained else _ticket)(run, level, options.replicate, path)
     except MissingResult:
+        asked = (TICKET, level, options.replicate)
+        rows = [row for row in run.experiment.rows if (row.control, row.level, row.replicate) == asked]
+        needed = [row.trained if options.trained else row.mask or row.trained for row in rows]
+        if lost := _lost(needed, run.store, words):
+            raise MissingResult(lost) from None
         if run.store.manifest(run.row(level, options.replicate).trained) is not None and options.trained:
             raise MissingResult(
                 f"the store {run.store.root} holds what that training measured and not its weights, as --keep last "
@@ -108,6 +115,8 @@ def _run(options: Options, words: Sequence[str]) -> Run:
             f"{missing} are not trained yet, so the smallest matching one is not known.\n"
             f"Finish the run with `{_run_command(words)}`, or name a level with --level."
         )
+    if options.level is None and run.results.dense is None:
+        raise MissingResult(_lost([row.trained for row in experiment.rows if row.level == 0], store, words))
     return run
 
 
@@ -137,6 +146,20 @@ def _trained(run: Run, level: int, replicate: int, path: Path) -> str:
         f"{_source(made)}level {level} of replicate {replicate}, trained to iteration {of.row.trained.stop:,}: "
         f"{100 * of.density:.2f} % of the prunable weights are left, test {run.results.score} {100 * score:.2f} %\n"
         f"network.load_state_dict(safetensors.torch.load_file({str(path)!r})) takes it."
+    )
+
+
+def _lost(needed: Sequence[Step], store: Store, words: Sequence[str]) -> str:
+    """Why there can be no ticket, if something that it needs failed; empty where nothing did."""
+    from winnow.store.failures import Failures
+
+    known = Failures(store)
+    failure = next((found for step in needed if (found := known.behind(step))), None)
+    if failure is None:
+        return ""
+    return (
+        f"there is no such ticket, since what it needs failed: {failure.message}\n"
+        f"To try again as it is: {_run_command(words)} --retry"
     )
 
 

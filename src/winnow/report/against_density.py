@@ -1,14 +1,14 @@
-"""What a run measured, level by level: charts against density, and the table of levels."""
+"""What a run measured, level by level: charts against density."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from winnow.experiments.experiment import TICKET
 from winnow.report.chart import Axis, Chart, Mark, Point, Reference, Series, look
-from winnow.report.table import Table, difference, has_interval, limits, mean_and_std, summary, summary_fields
+from winnow.report.table import difference, has_interval, limits, mean_and_std
 from winnow.results import Results, Spread, Training
 
 Quantity = Callable[[Training], float]
@@ -56,11 +56,11 @@ def density_charts(results: Results) -> list[Chart]:
 
 def _subjects(results: Results) -> list[_Subject]:
     matching = results.experiment.recipe.matching
-    split = matching.on
+    split, score = matching.on, results.score
     end = _Subject(
         name="accuracy",
-        title=f"{split.capitalize()} accuracy at the end of training",
-        label="accuracy (%)",
+        title=f"{split.capitalize()} {score} at the end of training",
+        label=f"{score} (%)",
         of=lambda training: 100 * training.curve.rows[training.curve.last][f"{split}_accuracy"],
         digits=2,
         unit=" %",
@@ -68,8 +68,8 @@ def _subjects(results: Results) -> list[_Subject]:
     )
     stop = _Subject(
         name="accuracy-at-early-stop",
-        title=f"{split.capitalize()} accuracy at early stopping",
-        label="accuracy (%)",
+        title=f"{split.capitalize()} {score} at early stopping",
+        label=f"{score} (%)",
         of=lambda training: 100 * training.curve.rows[training.curve.early_stop][f"{split}_accuracy"],
         digits=2,
         unit=" %",
@@ -88,7 +88,7 @@ def _subjects(results: Results) -> list[_Subject]:
     loss = _Subject(
         name="loss",
         title="Least validation loss",
-        label="cross-entropy (nats)",
+        label=results.loss,
         of=lambda training: training.curve.rows[training.curve.early_stop]["validation_loss"],
         digits=4,
         unit="",
@@ -103,15 +103,21 @@ def _chart(subject: _Subject, results: Results) -> Chart:
     recipe = results.experiment.recipe
     dense = [subject.of(training) for training in groups.get(TICKET, {}).get(0, [])]
     reference = Reference("dense", statistics.fmean(dense), min(dense), max(dense)) if dense else None
+    tickets = {level: mean_density(trainings) for level, trainings in groups.get(TICKET, {}).items()}
     series = [
-        _series(number, control, levels, subject, dense) for number, (control, levels) in enumerate(groups.items())
+        _series(number, control, levels, subject, dense, tickets)
+        for number, (control, levels) in enumerate(groups.items())
     ]
+    whole = [display_name(control) for control, levels in groups.items() if _is_whole(levels)]
     smallest = results.smallest_matching
     bars = "Points are means; bars reach from the least to the most" if recipe.replicates > 1 else "Points are single"
     about = (
         f"{bars} of {recipe.replicates} replicate{'s' * (recipe.replicates > 1)}. "
         f"The dashed line is the dense network. {subject.about}"
     )
+    if whole:
+        names = " and ".join(whole)
+        about = f"{about.strip()} Of {names} every weight remains: its points stand beside the ticket of their level."
     return Chart(
         name=subject.name,
         title=subject.title,
@@ -127,13 +133,29 @@ def _chart(subject: _Subject, results: Results) -> Chart:
 DENSITY = Axis(label="density: weights remaining (%)", scale="log", falls=True)
 
 
+def _is_whole(levels: Mapping[int, Sequence[Training]]) -> bool:
+    """Whether a control is not pruned at any level, as the dense network trained longer."""
+    return 0 not in levels and all(each.density == 1.0 for trainings in levels.values() for each in trainings)
+
+
+def mean_density(trainings: Sequence[Training]) -> float:
+    """Over replicates, which agree unless layers compete."""
+    return statistics.fmean(training.density for training in trainings)
+
+
 def _series(
-    number: int, control: str, levels: dict[int, list[Training]], subject: _Subject, dense: Sequence[float]
+    number: int,
+    control: str,
+    levels: dict[int, list[Training]],
+    subject: _Subject,
+    dense: Sequence[float],
+    tickets: Mapping[int, float],
 ) -> Series:
     points: list[Point] = []
+    is_whole = _is_whole(levels)
     for level, trainings in levels.items():
         values = [subject.of(training) for training in trainings]
-        density = 100 * statistics.fmean(training.density for training in trainings)
+        density = 100 * mean_density(trainings)
         lines = [
             f"{'dense' if level == 0 else display_name(control)}, level {level}, density {density:.3g} %",
             f"{mean_and_std(Spread(tuple(values)), subject.digits)}{subject.unit} (n = {len(values)})",
@@ -143,100 +165,20 @@ def _series(
         if level and dense:
             lines.append(f"{difference(statistics.fmean(values) - statistics.fmean(dense), subject.digits)} to dense")
         points.append(
-            Point(x=density, y=statistics.fmean(values), low=min(values), high=max(values), note="\n".join(lines))
+            Point(
+                x=100 * tickets.get(level, density / 100) if is_whole else density,
+                y=statistics.fmean(values),
+                low=min(values),
+                high=max(values),
+                note="\n".join(lines),
+                listed=density,
+            )
         )
     colour, marker, dash = look(number)
     return Series(
-        name=display_name(control),
+        name=f"{display_name(control)} (not pruned)" if is_whole else display_name(control),
         colour=colour,
         marker=marker,
         dash=dash,
         points=tuple(points),
-    )
-
-
-def levels_table(results: Results) -> Table:
-    """One row for each level of the tickets and of each control, compared with the dense network by replicates.
-
-    A ticket and the dense network of its replicate share initialization and noise, so their difference is taken pair
-    by pair, and the interval is that of the mean difference.
-    """
-    recipe = results.experiment.recipe
-    groups = grouped(results)
-    dense = {training.row.replicate: training for training in groups.get(TICKET, {}).get(0, [])}
-    matched = {(level.control, level.level): level for level in results.levels}
-    smallest = results.smallest_matching
-    rows: list[tuple[str, ...]] = []
-    values: list[tuple[object, ...]] = []
-    strong: set[int] = set()
-    for control, levels in groups.items():
-        for level, trainings in levels.items():
-            accuracy = [training.accuracy(recipe.matching) for training in trainings]
-            stops = [float(training.curve.early_stop) for training in trainings]
-            losses = [training.curve.rows[training.curve.early_stop]["validation_loss"] for training in trainings]
-            density = statistics.fmean(training.density for training in trainings)
-            pairs = [
-                training.accuracy(recipe.matching) - dense[training.row.replicate].accuracy(recipe.matching)
-                for training in trainings
-                if level and training.row.replicate in dense
-            ]
-            verdict = matched[control, level].is_matching
-            is_whole = len(trainings) == recipe.replicates
-            if smallest is not None and (control, level) == (TICKET, smallest.level):
-                strong.add(len(rows))
-            rows.append(
-                (
-                    "dense" if level == 0 else display_name(control),
-                    str(level),
-                    f"{100 * density:.2f}",
-                    mean_and_std(Spread(tuple(accuracy)), 2, 100),
-                    limits(accuracy, 2, 100),
-                    limits(pairs, 2, 100, signed=True) if pairs else "",
-                    mean_and_std(Spread(tuple(stops)), 0),
-                    str(len(trainings)),
-                    "" if verdict is None else "incomplete" if not is_whole else "yes" if verdict else "no",
-                )
-            )
-            values.append(
-                (
-                    control,
-                    level,
-                    density,
-                    *summary(accuracy),
-                    *summary(stops),
-                    *summary(losses),
-                    *summary(pairs),
-                    verdict,
-                )
-            )
-    at = "at the end" if recipe.matching.at == "end" else "at early stopping"
-    return Table(
-        name="levels",
-        title=f"{recipe.matching.on.capitalize()} accuracy {at} and early-stop iteration by level: mean ± standard "
-        f"deviation of n replicates, 95 % intervals of the mean (Student’s t); “to dense” is paired by replicate, "
-        f"in points.",
-        columns=(
-            "network",
-            "level",
-            "density %",
-            "accuracy %",
-            "95 % interval",
-            "to dense, 95 %",
-            "early stop",
-            "n",
-            "matching",
-        ),
-        rows=tuple(rows),
-        fields=(
-            "control",
-            "level",
-            "density",
-            *summary_fields("accuracy"),
-            *summary_fields("early_stop"),
-            *summary_fields("least_validation_loss"),
-            *summary_fields("accuracy_to_dense"),
-            "is_matching",
-        ),
-        values=tuple(values),
-        strong=frozenset(strong),
     )

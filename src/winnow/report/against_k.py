@@ -14,11 +14,14 @@ from winnow.results import Spread
 K = Axis(label="rewind point k (iterations)", scale="from-zero")
 
 NAMES: dict[Subnetwork, str] = {"dense": "dense", "ticket": "IMP", "random": "random mask"}
-_LOOKS: dict[Subnetwork, tuple[str, Marker]] = {
-    "dense": ("reference", "circle"),
-    "ticket": ("blue", "circle"),
-    "random": ("orange", "square"),
+COLOURS: dict[Subnetwork, str] = {"dense": "reference", "ticket": "blue", "random": "orange"}
+MARKERS: dict[Subnetwork, tuple[Marker, Marker]] = {
+    "dense": ("down", "diamond"),
+    "ticket": ("circle", "diamond"),
+    "random": ("square", "triangle"),
 }
+"""Of solid and of broken lines: where there is one k, there are no lines to tell."""
+
 _UNITS = {"l2": (1.0, 1, ""), "angle": (1.0, 1, "°"), "test_barrier": (100.0, 2, " points")}
 _UNITS["train_barrier"] = _UNITS["test_barrier"]
 
@@ -36,9 +39,8 @@ def _of(findings: Findings) -> str:
     study = findings.study
     what = f"subnetworks with {100 * study.density:.3g} % of the weights" if study.level else "the dense network"
     count = study.recipe.replicates
-    return (
-        f"Of {what}. Points are means, shades reach from the least to the most of {count} replicate{'s' * (count > 1)}"
-    )
+    points = f"means, shades reach from the least to the most of {count} replicates" if count > 1 else "of 1 replicate"
+    return f"Of {what}. Points are {points}"
 
 
 def _stability(findings: Findings) -> list[Chart]:
@@ -82,7 +84,7 @@ def _instability(findings: Findings) -> list[Chart]:
         x=K,
         y=Axis(label="barrier (points of error)", has_zero=True),
         series=tuple(series),
-        reference=Reference("stable below", STABLE),
+        reference=Reference(f"stable below {STABLE:g}", STABLE),
     )
     return [barrier, _line(findings)]
 
@@ -102,7 +104,7 @@ def _series(
         if found is not None:
             told = f"{name}, k = {k:,}\n{mean_and_std(found.spread, digits, scale)}{unit} ({found.pairs} comparisons)"
             points.append(_point(k, found.spread, scale, f"{told}{_interval(found.spread, digits, scale)}"))
-    colour, marker = _LOOKS[network]
+    colour, marker = COLOURS[network], MARKERS[network][dash != ""]
     return Series(name=name, colour=colour, marker=marker, dash=dash, points=tuple(points), is_band=True)
 
 
@@ -124,14 +126,14 @@ def _accuracy(findings: Findings) -> Chart:
             if spread is not None:
                 told = f"{NAMES[network]}, k = {k:,}\n{mean_and_std(spread, 2, 100)} %{_interval(spread, 2, 100)}"
                 points.append(_point(k, spread, 100, told))
-        colour, marker = _LOOKS[network]
+        colour, marker = COLOURS[network], MARKERS[network][0]
         series.append(Series(name=NAMES[network], colour=colour, marker=marker, points=tuple(points), is_band=True))
     return Chart(
         name=f"{findings.study.name}-accuracy",
-        title="Test accuracy at the end, from each k",
+        title=f"Test {findings.score} at the end, from each k",
         about=f"{_of(findings)}.",
         x=K,
-        y=Axis(label="accuracy (%)"),
+        y=Axis(label=f"{findings.score} (%)"),
         series=tuple(series),
     )
 
@@ -152,7 +154,8 @@ def _line(findings: Findings) -> Chart:
             error = 100 * statistics.fmean(float(rows[place]["test_error"]) for rows in lines)
             points.append(Point(x=position, y=error, note=f"k = {k:,}\nat {position:.2f} of the way: {error:.2f} %"))
         colour = STEPS[round(number * (len(STEPS) - 1) / max(1, len(findings.ks) - 1))]
-        series.append(Series(name=f"k = {k:,}", colour=colour, points=tuple(points)))
+        dash = "6 4" if len(findings.ks) > len(STEPS) and number % 2 else ""  # two may share a colour
+        series.append(Series(name=f"k = {k:,}", colour=colour, dash=dash, points=tuple(points)))
     return Chart(
         name="line",
         title="Test error on the line between the two networks",
@@ -191,7 +194,7 @@ def study_table(findings: Findings) -> Table:
         name=findings.study.name,
         title="Mean ± standard deviation and 95 % interval of the mean (Student’s t) over n replicates, each the "
         "mean of its "
-        "comparisons; accuracy at the end of training.",
+        f"comparisons; {findings.score} at the end of training.",
         columns=(
             "network",
             "stability to" if findings.study.name == "stability" else "measure",
@@ -200,7 +203,7 @@ def study_table(findings: Findings) -> Table:
             *shown,
             "n",
             "pairs",
-            "accuracy %",
+            f"{findings.score} %",
         ),
         rows=tuple(rows),
         fields=("k", "network", "quantity", "iteration", "metric", *summary_fields("value"), "pairs"),

@@ -28,9 +28,8 @@ def run_cautions(results: Results, made: Provenance) -> list[str]:
     cautions += _few(recipe.replicates)
     if results.smallest_matching is not None and recipe.matching.on == "test":
         cautions.append(
-            "The test set chose: which level is the smallest matching one was decided on test accuracy, and test "
-            "accuracy is "
-            "what is reported of it, so its accuracy is slightly optimistic. With matching.on = "
+            f"The test set chose: which level is the smallest matching one was decided on test {results.score}, and "
+            f"test {results.score} is what is reported of it, so that is slightly optimistic. With matching.on = "
             "‘validation’ held-out training examples decide instead."
         )
     cautions += _thin_layers(results)

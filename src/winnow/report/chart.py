@@ -17,20 +17,31 @@ MARKERS: tuple[Marker, ...] = ("circle", "square", "triangle", "diamond", "down"
 """What tells them apart without colour."""
 
 DASHES: tuple[Dash, ...] = ("", "2 3", "6 4")
-"""What tells apart things side by side that share a colour."""
+"""What tells apart things side by side that share a marker: so all differ without colour."""
 
 STEPS = tuple(f"step{n}" for n in range(8))
-"""Colours of things that have an order, such as levels, from the first to the last."""
+"""Colours of things that have an order, such as levels, from the first to the last: ever lighter, so that the order is
+seen in grey as well."""
 
 
 def look(number: int) -> tuple[str, Marker, Dash]:
-    """The colour, marker and dash of the things side by side, by their number; different ones look different.
+    """The colour, marker and dash of things side by side, by their number; they look different, in grey too.
 
     >>> look(0), look(6)
     (('blue', 'circle', ''), ('blue', 'square', '2 3'))
     """
-    dash = DASHES[number // len(COLOURS) % len(DASHES)]
+    dash = DASHES[number // len(MARKERS) % len(DASHES)]
     return COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)], dash
+
+
+def shortened(name: str, most: int) -> str:
+    """A name in so many letters: its end tells more than its middle.
+
+    >>> shortened("elsewhere/winnow-store:lenet-mnist@reinit", 24)
+    'elsewhere/w…mnist@reinit'
+    """
+    rest = most - 1
+    return name if len(name) <= most else f"{name[: rest // 2]}…{name[len(name) - rest + rest // 2 :]}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +56,9 @@ class Point:
 
     note: str = ""
     """What a reader is told who points at it; lines are kept."""
+
+    listed: float | None = None
+    """What the table of values gives for x, where the point is drawn beside others and not at its own place."""
 
 
 @dataclass(frozen=True, kw_only=True)

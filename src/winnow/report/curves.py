@@ -25,8 +25,8 @@ def learning_curves(results: Results) -> list[Chart]:
     return [
         _chart(
             "learning",
-            "Learning curves: test accuracy",
-            "accuracy (%)",
+            f"Learning curves: test {results.score}",
+            f"{results.score} (%)",
             "test_accuracy",
             100.0,
             levels,
@@ -36,7 +36,7 @@ def learning_curves(results: Results) -> list[Chart]:
         _chart(
             "learning-loss",
             "Learning curves: validation loss",
-            "cross-entropy (nats)",
+            results.loss,
             "validation_loss",
             1.0,
             levels,

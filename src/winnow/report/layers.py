@@ -6,7 +6,7 @@ import statistics
 
 from winnow.experiments.experiment import TICKET
 from winnow.report.against_density import DENSITY, grouped
-from winnow.report.chart import COLOURS, MARKERS, STEPS, Axis, Chart, Marker, Point, Series
+from winnow.report.chart import COLOURS, DASHES, MARKERS, STEPS, Axis, Chart, Marker, Point, Series
 from winnow.results import Results
 
 
@@ -19,6 +19,7 @@ def layer_chart(results: Results) -> Chart:
     for number, layer in enumerate(layers):
         colour = COLOURS[number] if few else STEPS[round(number * (len(STEPS) - 1) / (len(layers) - 1))]
         marker: Marker = MARKERS[number] if few else "none"
+        dash = DASHES[number % len(DASHES)] if len(layers) > len(STEPS) else ""  # several may share a colour
         points: list[Point] = []
         for level, trainings in levels.items():
             density = 100 * statistics.fmean(training.density for training in trainings)
@@ -26,7 +27,8 @@ def layer_chart(results: Results) -> Chart:
             note = f"{layer}, level {level}\n{here:.3g} % of the layer, {density:.3g} % of the network"
             if here > 0:
                 points.append(Point(x=density, y=here, note=note))
-        series.append(Series(name=layer.removesuffix(".weight"), colour=colour, marker=marker, points=tuple(points)))
+        name = layer.removesuffix(".weight")
+        series.append(Series(name=name, colour=colour, marker=marker, dash=dash, points=tuple(points)))
     how = (
         "Layers compete, so a round takes more from some."
         if results.experiment.recipe.prune.scope == "global"

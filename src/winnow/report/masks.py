@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from winnow.anatomy import Anatomy
 from winnow.experiments.experiment import TICKET
-from winnow.report.figure import DENSE, SETTINGS, density_axis, density_ticks, save, styles
+from winnow.report.drawing import DENSE, SETTINGS, density_axis, density_ticks, entitle, legend_above, save, styles
 from winnow.store.files import file_name, storing
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def draw(found: Anatomy, folder: Path) -> list[Path]:
 def _figure(found: Anatomy) -> Figure:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12.4, 6.4), layout="constrained")
+    figure = Figure(figsize=(12.4, 6.8), layout="constrained")
     overlap, densities, dead, signs = figure.subplots(2, 2).flatten()
     levels = found.levels()
     _overlaps(overlap, found)
@@ -44,7 +44,8 @@ def _figure(found: Anatomy) -> Figure:
     _logarithmic(densities, found)
     _by_layer(dead, found, lambda layer, level: _dead(found, layer, level))
     dead.set_ylabel("dead units of the layer (%)")
-    dead.set_ylim(bottom=0)
+    top = max(5.0, dead.get_ylim()[1])
+    dead.set_ylim(-0.03 * top, top)
     _by_layer(signs, found, lambda layer, level: 100 * found.mean("sign_agreement", level, layer=layer))
     signs.axhline(50, color=DENSE, linestyle=":", linewidth=1)
     signs.set_ylabel("weights with their initial sign (%)")
@@ -54,7 +55,8 @@ def _figure(found: Anatomy) -> Figure:
     for axes in (overlap, densities, dead, signs):
         density_axis(axes, 100 * least)
     recipe = found.experiment.recipe
-    figure.suptitle(f"{recipe.name}: masks of {recipe.replicates} replicates", fontsize=10)
+    replicates = f"means of {recipe.replicates} replicates" if recipe.replicates > 1 else "1 replicate"
+    entitle(figure, f"{recipe.name}: masks, {replicates}")
     return figure
 
 
@@ -79,7 +81,7 @@ def _overlaps(axes: Axes, found: Anatomy) -> None:
     axes.plot([], [], color=DENSE, linestyle="--", linewidth=1, label="by chance")
     axes.set_ylabel("overlap of the tickets' masks (Jaccard)")
     axes.set_ylim(0, 1.02)
-    axes.legend(frameon=False, fontsize=7)
+    legend_above(axes, 4)
 
 
 def _by_layer(axes: Axes, found: Anatomy, value: Callable[[str, int], float]) -> None:
@@ -89,15 +91,14 @@ def _by_layer(axes: Axes, found: Anatomy, value: Callable[[str, int], float]) ->
     shade: Callable[[float], object] = colormaps["viridis"]
     levels = found.levels()
     for number, layer in enumerate(found.layers):
-        colour = shade(0.9 * number / max(1, len(found.layers) - 1))
+        colour = shade(0.8 * number / max(1, len(found.layers) - 1))
         values = [value(layer, level) for level in levels]
         if not all(map(math.isnan, values)):
             at = [100 * density for density in levels.values()]
             is_named = len(found.layers) <= 8 or number in (0, len(found.layers) - 1)
             label = layer.removesuffix(".weight") if is_named else None
-            axes.plot(at, values, color=colour, marker="o", markersize=3, linewidth=1.2, label=label)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=7)
+            axes.plot(at, values, color=colour, marker="os^DvPX*"[number % 8], markersize=4, linewidth=1.2, label=label)
+    legend_above(axes, 8)
 
 
 def _dead(found: Anatomy, layer: str, level: int) -> float:

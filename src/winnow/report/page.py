@@ -125,7 +125,9 @@ def _part(part: Part, title: str, numbers: _Numbers) -> Markup:
 def _verdict(verdict: Verdict) -> Markup:
     return element(
         "div",
-        element("div", element("p", verdict.headline, class_="headline"), _waffle(verdict.density), class_="said"),
+        element(
+            "div", element("p", _unbroken(verdict.headline), class_="headline"), _waffle(verdict.density), class_="said"
+        ),
         element("dl", *(_fact(fact) for fact in verdict.facts), class_="facts") if verdict.facts else None,
         element("p", " ".join(verdict.reasons), class_="reasons") if verdict.reasons else None,
         class_="verdict",
@@ -136,8 +138,13 @@ def _fact(fact: Fact) -> Markup:
     return element(
         "div",
         element("dt", fact.what),
-        element("dd", element("strong", fact.value), element("span", fact.beside)),
+        element("dd", element("strong", _unbroken(fact.value)), element("span", _unbroken(fact.beside))),
     )
+
+
+def _unbroken(text: str) -> str:
+    """The same, with no line ending between a number and its per cent."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 _ACROSS, _DOWN = 40, 25
@@ -173,10 +180,11 @@ def _cautions(part: Part) -> Markup | None:
 
 
 def _emphasized(text: str) -> list[str]:
-    """A sentence that begins with a word and a colon has that word in bold."""
+    """A sentence that begins with a word and a colon has that word in bold; then a field keeps its small letter."""
     beginning, colon, rest = text.partition(": ")
     if colon and len(beginning.split()) <= 4:
-        return [element("strong", beginning + "."), " " + rest[0].upper() + rest[1:]]
+        is_field = "." in rest.split()[0][:-1]
+        return [element("strong", beginning + "."), f" {rest[0] if is_field else rest[0].upper()}{rest[1:]}"]
     return [text]
 
 

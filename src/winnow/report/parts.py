@@ -9,13 +9,14 @@ from winnow.errors import WinnowError
 from winnow.experiments import imp
 from winnow.findings import Finding, Findings, gather
 from winnow.recipe import Recipe
-from winnow.report.against_density import density_charts, levels_table
+from winnow.report.against_density import density_charts
 from winnow.report.against_k import NAMES, STABLE, study_charts, study_table
 from winnow.report.asked import run_command, study_command
 from winnow.report.cautions import run_cautions, study_cautions
 from winnow.report.chart import Chart
 from winnow.report.curves import learning_curves
 from winnow.report.layers import layer_chart
+from winnow.report.levels import levels_table
 from winnow.report.overlap import overlap_chart, overlaps
 from winnow.report.provenance import Provenance, provenance
 from winnow.report.table import Table, mean_and_std
@@ -111,7 +112,7 @@ def run_part(results: Results, store: Store, studies: Sequence[Findings] = ()) -
         about=recipe.about,
         command=run_command(recipe),
         recipe=recipe,
-        verdict=verdict(results, studies),
+        verdict=verdict(results, studies, failed=len(made.failures)),
         cautions=tuple(run_cautions(results, made)),
         charts=_named(charts, f"{file_name(recipe.name)}-{results.identity}"),
         tables=(levels_table(results),) if results.trainings else (),

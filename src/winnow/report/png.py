@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import io
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from winnow.report.chart import Chart, Series
+from winnow.report.chart import Chart, Series, shortened
+from winnow.report.drawing import SETTINGS, mark_place
 from winnow.report.scale import Scale, scales
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ _COLOURS = {
     **{
         f"step{n}": colour
         for n, colour in enumerate(
-            ("#3b3f8f", "#2f62a3", "#207f9c", "#1f9484", "#4c9f57", "#86961d", "#b07d0c", "#bf5a1b")
+            ("#2e1e6d", "#1a3580", "#054f75", "#07636b", "#07774e", "#617f16", "#9d7c08", "#c87a30")
         )
     },
 }
@@ -38,38 +41,59 @@ def png(chart: Chart) -> bytes:
     from matplotlib import style
     from matplotlib.figure import Figure
 
-    from winnow.report.figure import SETTINGS
-
     with style.context(["default", SETTINGS]):
         figure = Figure(figsize=(6.4, 4.5), layout="constrained")
         axes = figure.subplots()
         for series in chart.series:
-            _series(axes, series)
+            if series.points:
+                _series(axes, series)
         if chart.reference is not None:
             reference, colour = chart.reference, _COLOURS["reference"]
             axes.axhline(reference.value, color=colour, linestyle="--", linewidth=1.2, label=reference.name)
             if reference.low is not None and reference.high is not None:
                 axes.axhspan(reference.low, reference.high, color=colour, alpha=0.12, linewidth=0)
         if chart.mark is not None:
-            axes.axvline(chart.mark.x, color=_COLOURS["reference"], linestyle=":", linewidth=1)
-            axes.annotate(chart.mark.label, (chart.mark.x, 0.02), xycoords=("data", "axes fraction"), fontsize=8)
+            mark_place(axes, chart.mark.x, chart.mark.label, scales(chart)[0].at(chart.mark.x), _COLOURS["reference"])
         _scaled(axes, *scales(chart))
         axes.set_xlabel(chart.x.label)
         axes.set_ylabel(chart.y.label)
         axes.set_title(chart.title, loc="left", fontsize=10)
         axes.grid(axis="y", alpha=0.25, linewidth=0.6)
         handles, labels = axes.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=min(4, len(labels)), frameon=False, fontsize=8)
+        figure.legend(handles, labels, loc="outside lower center", ncols=_columns(labels), frameon=False, fontsize=8)
         out = io.BytesIO()
         figure.savefig(out, format="png", dpi=200, metadata={"Software": None})
     return out.getvalue()
+
+
+_WIDE = 95
+"""Letters, of the size of the legend's, that the picture has room for in a row; a line and gaps take eight."""
+
+
+def _columns(names: Sequence[str]) -> int:
+    """How many columns of a legend there is room for, up to four: each is as wide as its longest name."""
+    for count in (4, 3, 2):
+        rows, longer = divmod(len(names), count)
+        ends = [number * rows + min(number, longer) for number in range(count + 1)]
+        widths = [max(map(len, names[begin:end]), default=0) + 8 for begin, end in pairwise(ends)]
+        if len(names) >= count and sum(widths) <= _WIDE:
+            return count
+    return 1
 
 
 def _series(axes: Axes, series: Series) -> None:
     xs, ys = [point.x for point in series.points], [point.y for point in series.points]
     colour = _COLOURS[series.colour]
     dash = _DASHES[series.dash]
-    axes.plot(xs, ys, color=colour, linestyle=dash, marker=_MARKERS[series.marker], markersize=4.5, label=series.name)
+    axes.plot(
+        xs,
+        ys,
+        color=colour,
+        linestyle=dash,
+        marker=_MARKERS[series.marker],
+        markersize=4.5,
+        label=shortened(series.name, 50),
+    )
     barred = [point for point in series.points if point.low is not None and point.high is not None]
     if not barred:
         return
@@ -82,7 +106,7 @@ def _series(axes: Axes, series: Series) -> None:
 
 
 def _scaled(axes: Axes, x: Scale, y: Scale) -> None:
-    from matplotlib.ticker import FixedLocator, NullLocator, StrMethodFormatter
+    from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
     if x.axis.scale == "log":
         axes.set_xscale("log")
@@ -93,8 +117,10 @@ def _scaled(axes: Axes, x: Scale, y: Scale) -> None:
     for axis, scale in ((axes.xaxis, x), (axes.yaxis, y)):
         axis.set_major_locator(FixedLocator(list(scale.ticks)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(StrMethodFormatter("{x:,.6g}"))
+        axis.set_major_formatter(FixedFormatter([scale.written(tick) for tick in scale.ticks]))
     ends = (x.most, x.least) if x.axis.falls else (x.least, x.most)
+    if x.axis.scale == "from-zero":  # room for half a marker
+        ends = (x.least / 1.08 if x.least else -0.08 * x.step, 1.08 * x.most)
     if not math.isclose(*ends):
         axes.set_xlim(ends)
     axes.set_ylim(y.least, y.most)

@@ -56,6 +56,8 @@ class Provenance:
             ("iterations", f"{trained:,}"),
             ("training time", f"{duration(self.seconds)}, of lanes trained together each its share"),
         ]
+        if not self.manifests:
+            return facts[:1]
         if finished:
             first, last = (time[:16].replace("T", " ") for time in (finished[0], finished[-1]))
             facts.append(("finished", f"{first} to {last} UTC" if first != last else f"{first} UTC"))

@@ -37,6 +37,19 @@ class Scale:
         """Whether a value lies on the axis."""
         return self.least <= value <= self.most
 
+    def written(self, tick: float) -> str:
+        """A tick as it stands beside the axis; on a linear axis all have as many decimals.
+
+        >>> scale = scale_of(Axis(label="accuracy (%)"), [97.9, 98.1])
+        >>> [scale.written(tick) for tick in scale.ticks]
+        ['97.90', '97.95', '98.00', '98.05', '98.10']
+        """
+        every = [written(each) for each in self.ticks]
+        if self.axis.scale != "linear" or any("e" in each for each in every):
+            return written(tick)
+        decimals = max(len(each.partition(".")[2]) for each in every)
+        return f"{tick:,.{decimals}f}".replace("-", "−")
+
     def _raised(self, value: float) -> float:
         if self.axis.scale == "linear":
             return value
@@ -93,13 +106,13 @@ def _ticks(low: float, high: float) -> tuple[float, ...]:
 
 
 def _log_ticks(low: float, high: float) -> tuple[float, ...]:
-    """Every digit, or ones, twos and fives, or fewer: as many as there is room for."""
+    """Every digit, or some of them in even steps, down to ones alone: as many as there is room for."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-    choices: Sequence[tuple[int, ...]] = (tuple(range(1, 10)), (1, 2, 5), (1, 3), (1,))
+    choices: Sequence[tuple[int, ...]] = (tuple(range(1, 10)), (1, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,))
     for factors in choices:
         ticks = tuple(10.0**power * factor for power in powers for factor in factors)
         inside = tuple(tick for tick in ticks if low <= tick <= high)
-        if len(inside) <= (8 if len(factors) < 9 else 6):
+        if len(inside) <= (7 if len(factors) > 3 else 8):
             return inside
     every = math.ceil(len(powers) / 8)
     return tuple(10.0**power for power in powers if power % every == 0 and low <= 10.0**power <= high)

@@ -51,6 +51,7 @@ def _chart(runs: Sequence[Results]) -> Chart:
                 points=tuple(points),
             )
         )
+    scores = {run.score for run in runs}
     return Chart(
         name="comparison",
         title="What tickets gain over their dense network",
@@ -58,7 +59,7 @@ def _chart(runs: Sequence[Results]) -> Chart:
         "from the "
         "least to the most.",
         x=DENSITY,
-        y=Axis(label="accuracy to dense (points)"),
+        y=Axis(label=f"{scores.pop() if len(scores) == 1 else 'score'} to dense (points)"),
         series=tuple(series),
         reference=Reference("dense", 0.0),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from winnow.experiments.study import Quantity, Subnetwork
 from winnow.findings import Findings
-from winnow.report.figure import DENSE, SETTINGS, save
+from winnow.report.drawing import DENSE, SETTINGS, entitle, legend_above, save
 from winnow.results import Spread
 from winnow.store.files import file_name, storing
 
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _COLOURS: dict[Subnetwork, str] = {"ticket": "#0072B2", "random": "#D55E00", "dense": DENSE}
-_NAMES: dict[Subnetwork, str] = {"ticket": "IMP", "random": "random mask", "dense": "dense"}
+_NAMES: dict[Subnetwork, str] = {"ticket": "IMP", "random": "random", "dense": "dense"}
 _DASHES: dict[Quantity, str] = {"pruning": "-", "data-order": "--", "instability": "-"}
+_MARKERS: dict[Subnetwork, tuple[str, str]] = {"ticket": ("o", "D"), "random": ("s", "^"), "dense": ("v", "D")}
+"""Of solid and of broken lines: where there is one k, there are no lines to tell."""
 
-_MARKERS: dict[Quantity, str] = {"pruning": "o", "data-order": "D", "instability": "o"}
 
 STABLE = 2.0
 """Points of test error: below this barrier LMC (arXiv 1912.05671), §3, calls a network stable."""
@@ -38,11 +39,12 @@ def draw(findings: Findings, folder: Path) -> list[Path]:
     from matplotlib.figure import Figure
 
     with style.context(["default", SETTINGS]), storing(folder):
-        figure = Figure(figsize=(11.2, 3.7), layout="constrained")
+        figure = Figure(figsize=(11.2, 4.1), layout="constrained")
         (_stability if study.name == "stability" else _instability)(figure, findings)
-        of = f"{100 * study.density:.1f} % of the weights" if study.level else "the dense network"
-        replicates = study.recipe.replicates
-        figure.suptitle(f"{study.recipe.name}: {study.name}, {of}, {replicates} replicates", fontsize=10)
+        of = f"networks with {100 * study.density:.3g} % of the weights" if study.level else "the dense network"
+        count = study.recipe.replicates
+        replicates = f"{count} replicates (bands: least to most)" if count > 1 else "1 replicate"
+        entitle(figure, f"{study.recipe.name}: {study.name} of {of}, {replicates}")
         save(figure, paths)
     return paths
 
@@ -53,16 +55,13 @@ def _stability(figure: Figure, findings: Findings) -> None:
     for axes, metric in ((distance, "l2"), (angle, "angle")):
         for quantity in quantities:
             for network in ("ticket", "random"):
-                _metric(
-                    axes, findings, quantity, network, metric, f"{_NAMES[network]}, to {quantity.replace('-', ' ')}"
-                )
+                _metric(axes, findings, quantity, network, metric, f"{_NAMES[network]}, {quantity.replace('-', ' ')}")
         axes.set_ylim(bottom=0)
+        legend_above(axes)
     distance.set_ylabel("L2 distance of the remaining weights")
     angle.set_ylabel("angle (degrees)")
     _accuracies(accuracy, findings, ("ticket", "random", "dense"))
-    handles, labels = distance.get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False)
-    accuracy.legend(frameon=False)
+    legend_above(accuracy, 3)
     _k_axes((distance, angle, accuracy), findings)
 
 
@@ -72,13 +71,13 @@ def _instability(figure: Figure, findings: Findings) -> None:
     for network in networks:
         _metric(barriers, findings, "instability", network, "test_barrier", f"{_NAMES[network]}, test", 100)
         _metric(barriers, findings, "instability", network, "train_barrier", f"{_NAMES[network]}, training", 100, ":")
-    barriers.axhline(STABLE, color="#999999", linewidth=1)
-    barriers.annotate("stable below", (0.01, STABLE), xycoords=("axes fraction", "data"), fontsize=7, va="bottom")
+    barriers.axhline(STABLE, color="#777777", linewidth=1, linestyle="-.", label=f"stable below {STABLE:g}")
+    barriers.set_ylim(bottom=-0.03 * barriers.get_ylim()[1])
     barriers.set_ylabel("error barrier (points)")
-    barriers.legend(frameon=False)
+    legend_above(barriers)
     _lines(line, findings)
     _accuracies(accuracy, findings, networks)
-    accuracy.legend(frameon=False)
+    legend_above(accuracy, 3)
     _k_axes((barriers, accuracy), findings)
 
 
@@ -95,7 +94,8 @@ def _metric(
     found = {k: each for k in findings.ks if (each := findings.finding(quantity, network, k, metric))}
     if found:
         spreads = [each.spread for each in found.values()]
-        style = (_COLOURS[network], dash or _DASHES[quantity], _MARKERS[quantity])
+        line = dash or _DASHES[quantity]
+        style = (_COLOURS[network], line, _MARKERS[network][line != "-"])
         _band(axes, list(found), spreads, scale, *style, label)
 
 
@@ -103,7 +103,8 @@ def _accuracies(axes: Axes, findings: Findings, networks: Sequence[Subnetwork]) 
     for network in networks:
         found = {k: each for k in findings.ks if (each := findings.accuracy(network, k))}
         if found:
-            _band(axes, list(found), list(found.values()), 100, _COLOURS[network], "-", "o", _NAMES[network])
+            style = (_COLOURS[network], "-", _MARKERS[network][0])
+            _band(axes, list(found), list(found.values()), 100, *style, _NAMES[network])
     axes.set_ylabel(f"test {findings.score} at the end (%)")
 
 
@@ -146,11 +147,12 @@ def _lines(axes: Axes, findings: Findings) -> None:
                 100 * sum(float(pair[place]["test_error"]) for pair in rows) / len(rows)
                 for place in range(len(positions))
             ]
-            axes.plot(positions, errors, color=shade(0.9 * number / max(1, len(ks) - 1)), label=f"k = {k:,}")
-    axes.set_xlabel("position between the two networks")
+            axes.plot(positions, errors, color=shade(0.8 * number / max(1, len(ks) - 1)), label=f"k = {k:,}")
+    of = "IMP" if findings.study.level else "dense"
+    axes.set_xlabel(f"position on the line between two {of} networks")
     axes.set_ylabel("test error (%)")
     axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=7)
+    legend_above(axes, 3)
     axes.grid(alpha=0.2, linewidth=0.6)
 
 

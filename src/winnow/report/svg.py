@@ -7,10 +7,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from itertools import pairwise
 
-from winnow.report.chart import Chart, Point, Reference, Series
+from winnow.report.chart import Chart, Point, Reference, Series, shortened
 from winnow.report.html import Markup, element, joined
-from winnow.report.scale import Scale, scales, written
+from winnow.report.scale import Scale, scales
 
 WIDTH, HEIGHT = 480.0, 350.0
 LEFT, RIGHT, BOTTOM = 62.0, 16.0, 48.0
@@ -22,10 +23,13 @@ font, as DejaVu Sans."""
 _SWATCH, _GAP = 26.0, 20.0
 """Before and after a name in the legend; the gap also has room for a short name of wide letters."""
 
+_LONGEST = int((WIDTH - 4 - _SWATCH) / _LETTER)
+"""Letters of a name that a row of the legend has room for."""
+
 _FIRST, _ROW = 12.0, 20.0
 """From the top of the legend to its first line, and from line to line."""
 
-_FEW_ROWS = 3
+_FEW_ROWS = 2
 """A legend of more rows makes the picture higher, so that the axes keep their room."""
 
 _SHAPES: dict[str, Callable[[float, float], str]] = {
@@ -79,6 +83,7 @@ def svg(chart: Chart, *, is_alone: bool = False) -> Markup:
         _reference(chart.reference, frame) if chart.reference else None,
         _mark(chart, frame),
         element("g", *(_series(series, frame) for series in chart.series), clip_path=f"url(#{clip})"),
+        _mark_label(chart, frame),
         element("circle", class_="ring", r=7, cx=-20, cy=-20),
     ]
     named = {"xmlns": "http://www.w3.org/2000/svg"} if is_alone else {"tabindex": 0}
@@ -101,7 +106,8 @@ def _legend(chart: Chart, top: float) -> tuple[Markup, float]:
         entries.append((chart.reference.name, None))
     drawn: list[Markup] = []
     x, y = 4.0, top + _FIRST
-    for name, series in entries:
+    for full, series in entries:
+        name = shortened(full, _LONGEST)
         width = _SWATCH + _LETTER * len(name)
         if x > 4 and x + width > WIDTH:
             x, y = 4.0, y + _ROW
@@ -126,14 +132,15 @@ def _axes(chart: Chart, frame: _Frame) -> Markup:
     for tick in frame.y.ticks:
         height = frame.place(frame.x.least, tick)[1]
         parts.append(element("path", d=f"M{LEFT:g} {height:.1f}H{WIDTH - RIGHT:g}", class_="grid"))
-        parts.append(element("text", written(tick), x=LEFT - 8, y=height + 4, class_="tick end"))
+        parts.append(element("text", frame.y.written(tick), x=LEFT - 8, y=height + 4, class_="tick end"))
     free = -math.inf
     for tick in sorted(frame.x.ticks, key=frame.x.at):
         x = frame.place(tick, frame.y.least)[0]
         parts.append(element("path", d=f"M{x:.1f} {bottom:g}v5", class_="axis"))
-        half = _LETTER * len(written(tick)) / 2
+        label = frame.x.written(tick)
+        half = _LETTER * len(label) / 2
         if x - half > free:
-            parts.append(element("text", written(tick), x=x, y=bottom + 20, class_="tick middle"))
+            parts.append(element("text", label, x=x, y=bottom + 20, class_="tick middle"))
             free = x + half + 4
     parts.append(element("path", d=f"M{LEFT - 6:g} {bottom:g}H{WIDTH - RIGHT:g}", class_="axis"))
     parts.append(element("text", chart.y.label, x=4, y=frame.top - 14, class_="label"))
@@ -161,10 +168,32 @@ def _mark(chart: Chart, frame: _Frame) -> Markup | None:
     if chart.mark is None:
         return None
     x = frame.place(chart.mark.x, frame.y.least)[0]
+    return element("path", d=f"M{x:.1f} {frame.top:g}V{frame.bottom:g}", class_="axis", stroke_dasharray="2 3")
+
+
+def _mark_label(chart: Chart, frame: _Frame) -> Markup | None:
+    """The mark's name beside it, at the foot or at the head of the chart: where fewer curves pass."""
+    if chart.mark is None:
+        return None
+    x = frame.place(chart.mark.x, frame.y.least)[0]
     is_left = x > (LEFT + WIDTH) / 2
-    line = element("path", d=f"M{x:.1f} {frame.top:g}V{frame.bottom:g}", class_="axis", stroke_dasharray="2 3")
-    place = {"x": x - 6 if is_left else x + 6, "y": frame.bottom - 8}
-    return element("g", line, element("text", chart.mark.label, **place, class_="note end" if is_left else "note"))
+    width = _LETTER * len(chart.mark.label)
+    begin, end = (x - width, x) if is_left else (x, x + width)
+    passed = [y for series in chart.series for at, y in _along(series, frame) if begin <= at <= end]
+    heights = (frame.bottom - 8, frame.top + 10)
+    y = min(heights, key=lambda height: sum(abs(height - 4 - each) < 12 for each in passed))
+    place = {"x": x - 6 if is_left else x + 6, "y": y}
+    return element("text", chart.mark.label, **place, class_="note end" if is_left else "note")
+
+
+def _along(series: Series, frame: _Frame) -> list[tuple[float, float]]:
+    """Places on a series' line, close to each other."""
+    placed = [frame.place(point.x, point.y) for point in series.points if math.isfinite(point.y)]
+    return placed + [
+        (x + part * (to_x - x) / 8, y + part * (to_y - y) / 8)
+        for (x, y), (to_x, to_y) in pairwise(placed)
+        for part in range(1, 8)
+    ]
 
 
 def _series(series: Series, frame: _Frame) -> Markup:

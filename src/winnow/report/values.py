@@ -14,8 +14,9 @@ def values_table(chart: Chart) -> Table:
     for series in chart.series:
         for point in series.points:
             ends = (point.low, point.high) if has_ends else ()
-            rows.append((series.name, *(_shown(each) for each in (point.x, point.y, *ends))))
-            values.append((series.name, point.x, point.y, *ends))
+            x = point.x if point.listed is None else point.listed
+            rows.append((series.name, *(_shown(each) for each in (x, point.y, *ends))))
+            values.append((series.name, x, point.y, *ends))
     if chart.reference is not None:
         reference = chart.reference
         ends = (reference.low, reference.high) if has_ends else ()

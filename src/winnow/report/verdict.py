@@ -38,15 +38,22 @@ class Verdict:
     """What counts as matching, and where tickets restart from and why."""
 
 
-def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
-    """The smallest matching ticket beside the dense network and the controls; and why this rewind point."""
+def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int = 0) -> Verdict:
+    """The smallest matching ticket beside the dense network and the controls; and why this rewind point.
+
+    `failed` is how many of the run's trainings have no result and can have none.
+    """
     smallest, dense = results.smallest_matching, results.dense
     reasons = (_matching(results), _rewinding(results, studies))
+    if dense is None and failed and failed == len(results.experiment.rows):
+        return Verdict("Nothing came of this run: every training failed, or needs one that did.", (), None, reasons)
     if dense is None:
         return Verdict("The dense network has no results yet, so nothing can be compared with it.", (), None, reasons)
     recipe = results.experiment.recipe
     tickets = [level for level in results.levels if level.control == TICKET and level.level > 0 and level.cut is None]
-    of_dense = Fact(f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"accuracy, n = {len(dense.values)}")
+    of_dense = Fact(
+        f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"{results.score}, n = {len(dense.values)}"
+    )
     if not tickets:
         return Verdict("No level of tickets has results yet.", (of_dense,), None, reasons)
     if smallest is None:
@@ -60,7 +67,7 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
         is_whole = len(tickets) == len({row.level for row in rows if not row.is_cut(recipe)}) and all(
             len(each.accuracy.values) == recipe.replicates for each in tickets
         )
-        headline = "No ticket trains to the accuracy of the dense network."
+        headline = f"No ticket trains to the {results.score} of the dense network."
         if not is_whole:
             headline = "No level with all its replicates matches the dense network yet."
         return Verdict(headline, (fact, of_dense), None, reasons)
@@ -69,7 +76,7 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
     if beside:
         kind = "A matching subnetwork"
     headline = (
-        f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the accuracy of the whole "
+        f"{kind} with {100 * smallest.density:.3g} % of the weights trains, alone, to the {results.score} of the whole "
         f"network{beside}."
     )
     gap = 100 * (smallest.accuracy.mean - dense.mean)
@@ -81,7 +88,7 @@ def verdict(results: Results, studies: Sequence[Findings] = ()) -> Verdict:
         ),
         Fact(
             f"{mean_and_std(smallest.accuracy, 2, 100)} %",
-            "accuracy of the ticket",
+            f"{results.score} of the ticket",
             f"dense {mean_and_std(dense, 2, 100)} %: {difference(gap)} points",
         ),
         *_sooner(results, smallest),
@@ -173,7 +180,7 @@ def _matching(results: Results) -> str:
     matching = results.experiment.recipe.matching
     where = "at the end of training" if matching.at == "end" else "at early stopping"
     return (
-        f"A ticket matches if its mean {matching.on} accuracy {where} is no further below that of the dense "
+        f"A ticket matches if its mean {matching.on} {results.score} {where} is no further below that of the dense "
         f"network than {results.tolerance_in_words}."
     )
 

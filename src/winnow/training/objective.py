@@ -129,6 +129,17 @@ def score_in_words(task: str) -> str:
         return "score"
 
 
+def loss_in_words(task: str) -> str:
+    """What the loss of the task that a recipe names is called, with its unit; of one's own task, just that.
+
+    >>> loss_in_words("classification"), loss_in_words("regression"), loss_in_words("mine.py:Task")
+    ('cross-entropy (nats)', 'mean squared error', 'loss')
+    """
+    cross_entropy = "cross-entropy (nats)"
+    known = {"classification": cross_entropy, "regression": "mean squared error", "tokens": cross_entropy}
+    return known.get(task, "loss")
+
+
 def _function(place: str) -> Callable[[], Any]:
     function = named(place, field=FIELD)
     if not callable(function):

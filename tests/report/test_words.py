@@ -1,0 +1,63 @@
+"""What charts, tables and verdicts call things, of constructed results."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from winnow.experiments.experiment import TICKET
+from winnow.report.against_density import density_charts
+from winnow.report.curves import learning_curves
+from winnow.report.levels import levels_table
+from winnow.report.values import values_table
+from winnow.report.verdict import verdict
+from winnow.results import Results
+
+from ..test_results import DENSE, results_of
+
+FOUND = {DENSE: [0.9, 0.91], **{(TICKET, level): [0.9, 0.91] for level in (1, 2)}}
+
+
+def of_task(task: str) -> Results:
+    results = results_of(FOUND)
+    recipe = results.experiment.recipe.edited({"train.task": task})
+    return replace(results, experiment=replace(results.experiment, recipe=recipe))
+
+
+@pytest.mark.parametrize(
+    "task, score, loss",
+    [
+        ("classification", "accuracy", "cross-entropy (nats)"),
+        ("regression", "R²", "mean squared error"),
+        ("tokens", "token accuracy", "cross-entropy (nats)"),
+    ],
+)
+def test_score_and_loss_are_called_what_the_task_calls_them(task: str, score: str, loss: str) -> None:
+    results = of_task(task)
+    charts = [*density_charts(results), *learning_curves(results)]
+    assert {chart.y.label for chart in charts} == {f"{score} (%)", loss, "iteration of least validation loss"}
+    assert charts[0].title == f"Test {score} at the end of training"
+    assert f"{score} %" in levels_table(results).columns
+    said = verdict(results)
+    assert f"to the {score} of the whole network" in said.headline and f"mean test {score}" in said.reasons[0]
+    assert f"{score} of the ticket" in [fact.what for fact in said.facts]
+
+
+def test_a_control_that_is_not_pruned_stands_beside_its_level_and_is_listed_as_whole() -> None:
+    found = results_of(
+        {**FOUND, **{("dense-longer", level): [0.92, 0.93] for level in (1, 2)}}, control=["dense-longer"]
+    )
+    longer = (replace(each, density=1.0) if each.row.control == "dense-longer" else each for each in found.trainings)
+    chart = density_charts(replace(found, trainings=tuple(longer)))[0]
+    series = chart.series[-1]
+    assert series.name == "dense-longer (not pruned)"
+    assert [point.x for point in series.points] == pytest.approx([80.0, 64.0])
+    assert all("density 100 %" in point.note for point in series.points)
+    assert [row[1] for row in values_table(chart).rows if row[0] == series.name] == ["100", "100"]
+    assert "Of dense-longer every weight remains" in chart.about
+
+
+def test_the_tolerance_of_a_run_without_results_is_told_in_words() -> None:
+    none = replace(results_of(FOUND), trainings=())
+    assert none.tolerance_in_words == "one standard deviation of the dense replicates"
