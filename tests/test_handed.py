@@ -118,6 +118,13 @@ def test_a_module_cannot_be_drawn_anew(tmp_path: Path) -> None:
         winnow.run(model=Small((4,), 3), data=pair(), store=tmp_path / "store", **(TINY | {"control": ["reinit"]}))
 
 
+def test_a_class_that_needs_more_than_it_is_called_with_is_told_how_to_give_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"missing a required argument: 'width'.\n.*functools.partial\(function, depth=2\)"
+    ):
+        winnow.run(model=lambda width: Small((4,), 3, width), data=pair(), store=tmp_path / "store", **TINY)
+
+
 def test_engines_agree_on_it(tmp_path: Path) -> None:
     settings = TINY | {"deterministic": False}
     ends = [
@@ -165,6 +172,13 @@ def test_what_is_found_is_told_in_a_few_lines(found: winnow.Run) -> None:
     for each, most in ((found, 4), (found.results, 1), (found.ticket(1), 1)):
         told = repr(each).splitlines()
         assert len(told) <= most and max(map(len, told)) < 150
+
+
+def test_a_module_without_shapes_is_told() -> None:
+    with pytest.raises(
+        RecipeError, match=r"the network's weight, bias have no shape until it is first called \(lazy mod"
+    ):
+        handed_network(nn.LazyLinear(3))
 
 
 def test_fingerprints_are_of_code_settings_and_values() -> None:

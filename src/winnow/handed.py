@@ -13,6 +13,7 @@ from winnow import fingerprint
 from winnow.data import described, materialized
 from winnow.errors import RecipeError
 from winnow.given import give
+from winnow.models.drawing import check_has_shapes
 
 
 class Fixed:
@@ -39,6 +40,7 @@ def handed_network(model: str | nn.Module | Callable[..., nn.Module]) -> str:
     if isinstance(model, str):
         return model
     if isinstance(model, nn.Module):
+        check_has_shapes(model)
         return give(type(model).__name__, fingerprint.of_module(model), Fixed(model))
     if not callable(model):
         raise RecipeError(

@@ -10,6 +10,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from winnow.errors import RecipeError
 
 Construct = Callable[[], nn.Module]
 
@@ -94,6 +97,17 @@ def tied(network: nn.Module) -> dict[str, str]:
             others[name] = first[id(tensor)]
     saved = network.state_dict()
     return {name: known for name, known in others.items() if name in saved}
+
+
+def check_has_shapes(network: nn.Module) -> None:
+    """Raise RecipeError for a network with lazy modules, whose tensors have no shape before it is called."""
+    waiting = [name for name, tensor in (*network.named_parameters(), *network.named_buffers()) if is_lazy(tensor)]
+    if waiting:
+        names = ", ".join(waiting[:5]) + " ..." * (len(waiting) > 5)
+        raise RecipeError(
+            f"the network's {names} have no shape until it is first called (lazy modules).\n"
+            f"Give the layers their sizes, or call it once where it is built: network(torch.zeros(1, *shape))."
+        )
 
 
 def unsaved_buffers(network: nn.Module) -> dict[str, Tensor]:
