@@ -181,6 +181,30 @@ def test_a_module_without_shapes_is_told() -> None:
         handed_network(nn.LazyLinear(3))
 
 
+def test_a_module_without_values_or_with_none_but_its_own_is_told() -> None:
+    with pytest.raises(
+        RecipeError, match=r"the module's 'weight' lies on the meta device, .*\nHand over the function or"
+    ):
+        handed_network(nn.Linear(2, 2, device="meta"))
+    with pytest.warns(DeprecationWarning):
+        scripted = torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))
+    with pytest.raises(RecipeError, match=r"the network is a ScriptModule, .*\nGive the module that it was made of"):
+        handed_network(scripted)  # pyright: ignore
+
+
+def test_tokens_beyond_a_networks_embedding_are_told_before_it_is_trained(tmp_path: Path) -> None:
+    both = TensorDataset(torch.arange(120).view(20, 6) % 50, torch.arange(20) % 2)
+    settings = TINY | {"data__validation": 2, "train__batch": 4}
+
+    def small(classes: int) -> nn.Module:
+        return nn.Sequential(nn.Embedding(49, 4), nn.Flatten(), nn.Linear(24, classes))
+
+    with pytest.raises(
+        RecipeError, match=r"index out of range in self\nHas it an embedding for each of the tokens 0 to"
+    ):
+        winnow.run(model=small, data=(both, both), store=tmp_path / "store", **settings)
+
+
 def test_fingerprints_are_of_code_settings_and_values() -> None:
     assert fingerprint.of_callable(doubled(2)) == fingerprint.of_callable(doubled(2))
     assert fingerprint.of_callable(doubled(2)) != fingerprint.of_callable(doubled(3))

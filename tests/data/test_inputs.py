@@ -197,6 +197,31 @@ def test_a_name_of_no_data_is_told(name: str, error: type[Exception], message: s
         described(name)
 
 
+@pytest.mark.parametrize(
+    "path, name",
+    [
+        ("pictures", "folder:pictures"),
+        ("/nowhere/pictures", "folder:/nowhere/pictures"),
+        ("saved", "hf:saved"),
+        ("data.npz", "npz:data.npz"),
+        ("images.packed", "packed:images.packed"),
+        ("sets.py", "sets.py:FUNCTION"),
+    ],
+)
+def test_a_path_alone_is_told_with_the_kind_it_lacks(
+    path: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("pictures", "saved"):
+        (tmp_path / folder).mkdir()
+    for file in ("saved/dataset_dict.json", "data.npz", "images.packed", "sets.py"):
+        (tmp_path / file).touch()
+    with pytest.raises(
+        RecipeError, match=rf"field data.name: '{path}' is a path. Say of what kind: '{name}'.\nKinds are"
+    ):
+        described(path)
+
+
 class Pictures(Dataset[Any]):
     def __len__(self) -> int:
         return 3

@@ -79,6 +79,7 @@ def counted(*targets: int, **more: Any) -> dict[str, Any]:
             r"from -1 to 2; .*\n2 of the train targets are below 0, the first in example 2",
         ),
         ({"test_targets": np.array([0, -1])}, r"1 of the test targets are below 0, the first in example 1"),
+        ({"test_targets": np.array(["a", "b"])}, r"test_targets are <U1; .*\nGive each class a number: numpy.unique"),
         ({"train_inputs": [[1, 2], [3]]}, r"here: a list is no array of numbers: setting an array element"),
     ],
 )
@@ -100,6 +101,14 @@ def pair(examples: int = 4) -> TensorDataset:
     return TensorDataset(torch.zeros(examples, 2), torch.zeros(examples, dtype=torch.int64))
 
 
+class Broken(Dataset[Any]):
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, number: int) -> Any:
+        return (FEATURES[0], 0) if number == 0 else {}["path"]
+
+
 LOADER = DataLoader(pair(), batch_size=2)
 
 
@@ -117,6 +126,11 @@ LOADER = DataLoader(pair(), batch_size=2)
             (Endless(), Endless()),
             r"the train data are a Endless without a length; expected a torch Dataset.\nGive",
         ),
+        (
+            {"training": pair(), "test": pair()},
+            r"data is a dict of datasets, training, test; expected two of them, \(tr",
+        ),
+        ((Broken(), pair()), r"data: example 1 of the train data cannot be read: KeyError: 'path'"),
         ((pair(), pair(0)), r"data has no test inputs: that split is empty; expected one example at least.\nDivide"),
         (
             (FEATURES, torch.zeros(6)),

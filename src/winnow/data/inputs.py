@@ -96,6 +96,13 @@ class OwnArrays:
         return 1 + max(int(array.max()) for array in counted)
 
     @property
+    def tokens(self) -> int | None:
+        """How many tokens there are, counted from 0, where the inputs are such."""
+        if self.inputs != "tokens":
+            return None
+        return 1 + max(int(array.max()) for array in (self.train_inputs, self.test_inputs))
+
+    @property
     def train_mean_and_variance(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Of the training targets, each of an example's numbers apart."""
         numbers = self.train_targets.astype(np.float64)
@@ -176,4 +183,5 @@ def _typed(array: NDArray[Any], name: str, source: str) -> NDArray[Any]:
                 f"{np.abs(array[np.isfinite(array)]).max():.3g}.\nBring them to one scale first."
             )
         return single
-    raise DataError(f"{source}: {name} are {array.dtype}; expected whole numbers or floats.")
+    words = "\nGive each class a number: numpy.unique(words, return_inverse=True)[1]." if kind in "US" else ""
+    raise DataError(f"{source}: {name} are {array.dtype}; expected whole numbers or floats.{words}")

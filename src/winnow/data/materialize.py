@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -31,6 +31,12 @@ def materialized(value: Any, *, source: str) -> OwnArrays:
         return from_hugging_face(value, source=source)
     if isinstance(value, Mapping):
         by_name = cast("Mapping[Any, Any]", value)
+        if by_name and not any(name in by_name for name in PARTS) and all(map(_is_dataset, by_name.values())):
+            names = [str(name) for name in by_name]
+            raise DataError(
+                f"{source} is a {_kind(by_name)} of datasets, {', '.join(names)}; expected two of them, (train, test), "
+                f"in this order."
+            )
         return from_arrays({str(name): entry for name, entry in by_name.items()}, source=source)
     parts: list[Any] = list(cast("Sequence[Any]", value)) if isinstance(value, (tuple, list)) else []
     if len(parts) == 4:
@@ -47,7 +53,7 @@ def materialized(value: Any, *, source: str) -> OwnArrays:
         )
     arrays: dict[str, Any] = {}
     for part, dataset in zip(("train", "test"), parts, strict=True):
-        examples = [_example(example, part, source) for example in _each(dataset, part, source)]
+        examples = list(_examples(_each(dataset, part, source), part, source))
         for name, column in (("inputs", [x for x, _ in examples]), ("targets", [y for _, y in examples])):
             arrays[f"{part}_{name}"] = _stacked(column, f"{part} {name}", source)
     return from_arrays(arrays, source=source)
@@ -128,11 +134,31 @@ def _each(dataset: Any, part: str, source: str) -> Iterable[Any]:
     raise DataError(f"{source}: the {part} data are a {_kind(dataset)}{lacks}; expected a torch Dataset.{mend}")
 
 
+def _examples(each: Iterable[Any], part: str, source: str) -> Iterator[tuple[Any, Any]]:
+    """Pairs of input and target, one after the other; raises DataError where the dataset fails."""
+    stream, count = iter(each), 0
+    while True:
+        try:
+            example = next(stream)
+        except StopIteration:
+            return
+        except Exception as error:  # it is not our code that runs here
+            raise DataError(
+                f"{source}: example {count} of the {part} data cannot be read: {type(error).__name__}: {error}."
+            ) from error
+        yield _example(example, part, source)
+        count += 1
+
+
+def _is_dataset(value: Any) -> bool:
+    return hasattr(value, "__getitem__") and not isinstance(value, (tuple, list, str)) and not _is_array(value)
+
+
 def _divided(value: Any) -> str:
     """How one dataset, or what loads one, becomes two."""
     if isinstance(value, DataLoader):
         return "\nIt gives batches: hand over what it loads from, (train_loader.dataset, test_loader.dataset)."
-    if hasattr(value, "__getitem__") and not isinstance(value, (tuple, list, str)) and not _is_array(value):
+    if _is_dataset(value):
         return "\nDivide it in two: torch.utils.data.random_split(dataset, [0.8, 0.2])."
     return ""
 

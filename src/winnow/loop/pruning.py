@@ -13,7 +13,7 @@ from torch import nn
 
 from winnow.errors import LayerCollapse, MaskError, RecipeError, UnknownName
 from winnow.loop.targets import targets
-from winnow.models.drawing import check_has_shapes
+from winnow.models.drawing import check_takes_values
 from winnow.pruning import Context, Layer, Mask, kept_weights, prunable_layers
 from winnow.pruning import prune as pruned
 from winnow.pruning.layers import computed_kernels
@@ -62,7 +62,7 @@ def prune(
     """
     if not isinstance(cast(object, model), nn.Module):
         raise RecipeError(f"model is a {_kind(model)}; expected the torch.nn.Module that is trained.")
-    check_has_shapes(model)
+    check_takes_values(model)
     include, exclude = ((patterns,) if isinstance(patterns, str) else patterns for patterns in (include, exclude))
     rates = _rates(rate, density, level, scope)
     layers = _layers(model, mask, rates, include, exclude)

@@ -99,8 +99,13 @@ def tied(network: nn.Module) -> dict[str, str]:
     return {name: known for name, known in others.items() if name in saved}
 
 
-def check_has_shapes(network: nn.Module) -> None:
-    """Raise RecipeError for a network with lazy modules, whose tensors have no shape before it is called."""
+def check_takes_values(network: nn.Module) -> None:
+    """Raise RecipeError for a network that cannot be given values: one with lazy modules, or one of TorchScript."""
+    if isinstance(network, torch.jit.ScriptModule):
+        raise RecipeError(
+            "the network is a ScriptModule, which computes with its own values alone.\n"
+            "Give the module that it was made of; --engine compiled records one, where that is faster."
+        )
     waiting = [name for name, tensor in (*network.named_parameters(), *network.named_buffers()) if is_lazy(tensor)]
     if waiting:
         names = ", ".join(waiting[:5]) + " ..." * (len(waiting) > 5)

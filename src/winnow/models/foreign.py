@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from winnow.errors import MissingExtra, RecipeError, UnknownName, WinnowError
 from winnow.given import PREFIX, given
-from winnow.models.drawing import check_has_shapes
+from winnow.models.drawing import check_takes_values
 from winnow.named import code, is_own, named
 
 Kind = Literal["own", "given", "timm", "torchvision", "transformers"]
@@ -56,7 +56,7 @@ class Foreign:
             raise RecipeError(f"network '{self}' cannot be built: {_told(error)}.") from error
         if not isinstance(network, nn.Module):
             raise RecipeError(f"field {FIELD}: '{self}' gives a {type(network).__name__}; expected a torch.nn.Module.")
-        check_has_shapes(network)
+        check_takes_values(network)
         network.register_forward_hook(_logits_alone)
         return network
 

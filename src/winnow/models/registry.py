@@ -14,7 +14,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from winnow.errors import RecipeError, UnknownName
-from winnow.models.drawing import check_has_shapes, own_values, without_values
+from winnow.models.drawing import check_takes_values, own_values, without_values
 from winnow.models.foreign import constructor
 
 Shape = tuple[int, ...]
@@ -84,7 +84,7 @@ def _ours(name: str, shape: Shape, classes: int) -> nn.Module:
     except TypeError:
         raise RecipeError(f"network '{name}': {_usage(family)}") from None
     network = builder(shape, classes, *sizes)
-    check_has_shapes(network)
+    check_takes_values(network)
     return network
 
 

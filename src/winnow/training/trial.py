@@ -113,7 +113,9 @@ class Trial:
             return "Hand over the network inside: model.module."
         if others:
             return f"It has parameters of {others.pop()}, and is trained in torch.float32: model.float() makes it so."
-        if self.inputs.dtype == torch.int64 and not isinstance(error, IndexError):  # of an embedding
+        if self.inputs.dtype == torch.int64 and isinstance(error, IndexError):
+            return f"Has it an embedding for each of the tokens 0 to {int(self.inputs.max())}?"
+        if self.inputs.dtype == torch.int64:
             return (
                 "Whole numbers come to it as they are, as tokens do. What are no tokens, make float: "
                 "inputs.astype('float32')."
