@@ -186,7 +186,7 @@ def test_a_module_without_values_or_with_none_but_its_own_is_told() -> None:
         RecipeError, match=r"the module's 'weight' lies on the meta device, .*\nHand over the function or"
     ):
         handed_network(nn.Linear(2, 2, device="meta"))
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="jit.trace"):
         scripted = torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))
     with pytest.raises(RecipeError, match=r"the network is a ScriptModule, .*\nGive the module that it was made of"):
         handed_network(scripted)  # pyright: ignore
