@@ -118,6 +118,13 @@ def test_a_module_cannot_be_drawn_anew(tmp_path: Path) -> None:
         winnow.run(model=Small((4,), 3), data=pair(), store=tmp_path / "store", **(TINY | {"control": ["reinit"]}))
 
 
+def test_a_class_that_needs_more_than_it_is_called_with_is_told_how_to_give_it(tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"missing a required argument: 'width'.\n.*functools.partial\(function, depth=2\)"
+    ):
+        winnow.run(model=lambda width: Small((4,), 3, width), data=pair(), store=tmp_path / "store", **TINY)
+
+
 def test_engines_agree_on_it(tmp_path: Path) -> None:
     settings = TINY | {"deterministic": False}
     ends = [
@@ -165,6 +172,37 @@ def test_what_is_found_is_told_in_a_few_lines(found: winnow.Run) -> None:
     for each, most in ((found, 4), (found.results, 1), (found.ticket(1), 1)):
         told = repr(each).splitlines()
         assert len(told) <= most and max(map(len, told)) < 150
+
+
+def test_a_module_without_shapes_is_told() -> None:
+    with pytest.raises(
+        RecipeError, match=r"the network's weight, bias have no shape until it is first called \(lazy mod"
+    ):
+        handed_network(nn.LazyLinear(3))
+
+
+def test_a_module_without_values_or_with_none_but_its_own_is_told() -> None:
+    with pytest.raises(
+        RecipeError, match=r"the module's 'weight' lies on the meta device, .*\nHand over the function or"
+    ):
+        handed_network(nn.Linear(2, 2, device="meta"))
+    with pytest.warns(DeprecationWarning, match="jit.trace"):
+        scripted = torch.jit.trace(nn.Linear(2, 2), torch.zeros(1, 2))
+    with pytest.raises(RecipeError, match=r"the network is a ScriptModule, .*\nGive the module that it was made of"):
+        handed_network(scripted)  # pyright: ignore
+
+
+def test_tokens_beyond_a_networks_embedding_are_told_before_it_is_trained(tmp_path: Path) -> None:
+    both = TensorDataset(torch.arange(120).view(20, 6) % 50, torch.arange(20) % 2)
+    settings = TINY | {"data__validation": 2, "train__batch": 4}
+
+    def small(classes: int) -> nn.Module:
+        return nn.Sequential(nn.Embedding(49, 4), nn.Flatten(), nn.Linear(24, classes))
+
+    with pytest.raises(
+        RecipeError, match=r"index out of range in self\nHas it an embedding for each of the tokens 0 to"
+    ):
+        winnow.run(model=small, data=(both, both), store=tmp_path / "store", **settings)
 
 
 def test_fingerprints_are_of_code_settings_and_values() -> None:

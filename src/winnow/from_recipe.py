@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from winnow.course import Course, Examples, Network, Objective, Updates
-from winnow.data import Described, described, is_images
+from winnow.data import Described, OwnArrays, described, is_images, opened
 from winnow.data.inputs import Targets
+from winnow.data.misfits import made_classes, made_numbers
 from winnow.errors import RecipeError, UnknownName
-from winnow.given import noted
+from winnow.given import in_words, noted
 from winnow.models import foreign
 from winnow.named import code, is_own, named
 from winnow.pruning.layers import kinds
@@ -181,10 +182,20 @@ def _task(recipe: Recipe, data: Described) -> Objective | None:
     if _TASKS[task] != data.targets:
         fitting = next(name for name, targets in _TASKS.items() if targets == data.targets)
         raise RecipeError(
-            f"train.task is '{task}', which is for {_TASKS[task]}, and the targets of {data.name} are {data.targets}.\n"
-            f"Write task = '{fitting}', or name one of your own: 'file.py:function'."
+            f"train.task is '{task}', which is for {_TASKS[task]}, and the targets of {in_words(data.name)} are "
+            f"{data.targets}{_as_given(data, task)} task = '{fitting}', or name one of your own: 'file.py:function'."
         )
     return None if task == "classification" else Objective(name=task)
+
+
+def _as_given(data: Described, task: str) -> str:
+    """The type and shape of targets that are not for a task, what makes them so, and the verb for another task."""
+    arrays = opened(data.name) if data.is_own and not is_images(data.name) else None
+    if not isinstance(arrays, OwnArrays):
+        return ".\nWrite"
+    targets = arrays.train_targets
+    mend = {"classification": made_classes(targets), "regression": made_numbers(targets)}.get(task)
+    return f": {targets.dtype} of shape {targets.shape[1:]} each.\n{f'{mend} Or write' if mend else 'Write'}"
 
 
 def _check_settings_fit(recipe: Recipe, data: Described) -> None:
@@ -193,7 +204,7 @@ def _check_settings_fit(recipe: Recipe, data: Described) -> None:
     given = [name for name, value in of_images.items() if value is not None]
     if given and data.inputs != "images":
         raise RecipeError(
-            f"data.{given[0]} is for images, and the inputs of {recipe.data.name} are {data.inputs} of shape "
+            f"data.{given[0]} is for images, and the inputs of {in_words(recipe.data.name)} are {data.inputs} of shape "
             f"{data.shape}. Leave it out; bring numbers to one scale before they are saved."
         )
 
@@ -240,12 +251,14 @@ def _iterations_per_epoch(recipe: Recipe) -> int:
     examples = known.train - recipe.data.validation
     if examples < 1:
         raise RecipeError(
-            f"data.validation is {recipe.data.validation}, but {recipe.data.name} has only "
-            f"{known.train} training examples to split."
+            f"data.validation is {recipe.data.validation}, but {in_words(recipe.data.name)} has only "
+            f"{known.train} training examples to split. Hold out fewer."
         )
     if recipe.train.batch > examples:
         raise RecipeError(
-            f"train.batch is {recipe.train.batch}, more than the {examples} training examples of {recipe.data.name}."
+            f"train.batch is {recipe.train.batch}, more than the {examples} training examples of "
+            f"{in_words(recipe.data.name)}{' that are not held out' if recipe.data.validation else ''}. "
+            f"Give {examples} at most."
         )
     if recipe.train.accumulate > recipe.train.batch:
         raise RecipeError(

@@ -47,6 +47,15 @@ def was_given(name: str) -> bool:
     return name in _OBJECTS
 
 
+def in_words(name: str) -> str:
+    """What messages call data of that name.
+
+    >>> in_words("mnist"), in_words("given:data-0123456789ab")
+    ('mnist', 'your data set')
+    """
+    return "your data set" if name.startswith(PREFIX) else name
+
+
 def given(name: str, *, field: str) -> Any:
     """The object of that name; raises RecipeError where this process was not given it."""
     if name not in _OBJECTS:

@@ -13,6 +13,7 @@ from winnow import fingerprint
 from winnow.data import described, materialized
 from winnow.errors import RecipeError
 from winnow.given import PREFIX, give
+from winnow.models.drawing import check_takes_values
 from winnow.recipe import Recipe
 
 
@@ -40,6 +41,14 @@ def handed_network(model: str | nn.Module | Callable[..., nn.Module]) -> str:
     if isinstance(model, str):
         return model
     if isinstance(model, nn.Module):
+        check_takes_values(model)
+        if empty := next(
+            (name for name, tensor in model.state_dict().items() if getattr(tensor, "is_meta", False)), ""
+        ):
+            raise RecipeError(
+                f"the module's '{empty}' lies on the meta device, so it has no values to begin with.\n"
+                f"Hand over the function or class that builds it, or the module with values."
+            )
         return give(type(model).__name__, fingerprint.of_module(model), Fixed(model))
     if not callable(model):
         raise RecipeError(

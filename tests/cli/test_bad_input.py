@@ -23,6 +23,13 @@ from .conftest import TINY, Winnow
         (["digits", "--data.name", "minst"], "unknown data set 'minst'. Did you mean 'mnist'?"),
         (["digits", "--model.name", "lenett-16"], "unknown network 'lenett'. Did you mean 'lenet'?"),
         (["digits", "--control", "renit"], "unknown control 'renit'. Did you mean 'reinit'?"),
+        (
+            ["digits", "--control", "none"],
+            "control 'none' names none. For none write `--control` with nothing after it; in a file, control = [].",
+        ),
+        (["digits", "--control", ""], "control '' names none. For none write `--control` with nothing after it"),
+        (["digits", "--control", "reinit,random"], "control 'reinit,random' is several in one word. Write them apart"),
+        (["digits", "--rival", "None"], "rival 'None' names none. For none write `--rival` with nothing after it"),
         (["digits", "--prune.score", "magnitud"], "unknown score 'magnitud'. Did you mean 'magnitude'?"),
         (
             ["digits", "--rewind", "300it"],

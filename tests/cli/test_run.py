@@ -31,6 +31,22 @@ def test_a_run_ends_in_a_table_a_verdict_and_a_figure(winnow: Winnow, tmp_path: 
     assert all(Path(figure.strip()).is_file() for figure in figures)
 
 
+WIDE = """
+from torch import nn
+
+def wide():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 4), nn.Linear(4, 12))
+"""
+
+
+def test_a_doubt_is_said_once_on_standard_error_though_k_is_looked_for_first(winnow: Winnow, tmp_path: Path) -> None:
+    (tmp_path / "nets.py").write_text(WIDE)
+    own = ("--model.name", f"{tmp_path / 'nets.py'}:wide", "--model.init", "own", "--rewind", "auto", "--onset.by")
+    said = winnow("run", "digits", *TINY[2:], *own, "instability", "--store", tmp_path / "store", "--progress", "quiet")
+    assert said.code == 0, said.err
+    assert said.err.count("winnow: none of the 1000 training examples is in classes 10 and 11, and the network") == 1
+
+
 def test_a_finished_run_trains_nothing_again(winnow: Winnow, finished: Path) -> None:
     said = winnow("run", "digits", *TINY, "--store", finished)
     assert said.code == 0

@@ -27,6 +27,7 @@ NUMBERS = {
 CLASSES = NUMBERS | {"train_targets": np.arange(6), "test_targets": np.arange(2)}
 IMAGES = CLASSES | {"train_inputs": np.zeros((6, 5, 7), np.uint8), "test_inputs": np.zeros((2, 5, 7), np.uint8)}
 SEQUENCES = {"train_inputs": FEATURES.astype(int), "test_inputs": FEATURES[:2].astype(int)}
+INPUTS = (("train_inputs", 6), ("test_inputs", 2))
 TEXT = {"train_inputs": np.arange(12).reshape(2, 6), "test_inputs": np.arange(6).reshape(1, 6)}
 
 
@@ -74,9 +75,15 @@ def test_the_target_of_a_token_is_the_next_one() -> None:
         ({"train_targets": np.arange(6) - 1}, r"targets go from -1 to 4; expected 0 to 4"),
         ({"classes": np.array(3)}, r"targets go from 0 to 5; expected 0 to 2"),
         ({"train_inputs": np.full((6, 4), np.nan)}, r"24 values of the train inputs are not finite numbers"),
-        ({"train_inputs": np.zeros((6, 8, 8, 3), np.uint8)}, r"expected \(examples, channels, height, width\), with 1"),
+        (
+            {part: np.zeros((n, 8, 8, 3), "u1") for part, n in INPUTS},
+            r"expected \(examples, channels, height, width\), with 1",
+        ),
         ({"train_inputs": np.zeros(6)}, r"train inputs have shape \(6,\); expected \(examples, ...\)"),
-        ({"train_inputs": FEATURES.astype(int) - 5, "test_inputs": FEATURES[:2].astype(int)}, "tokens are negative"),
+        (
+            {"train_inputs": FEATURES.astype(int) - 5, "test_inputs": FEATURES[:2].astype(int)},
+            "are whole numbers, so they are tokens",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_told(changes: dict[str, Any], message: str) -> None:
@@ -190,6 +197,31 @@ def test_a_name_of_no_data_is_told(name: str, error: type[Exception], message: s
         described(name)
 
 
+@pytest.mark.parametrize(
+    "path, name",
+    [
+        ("pictures", "folder:pictures"),
+        ("/nowhere/pictures", "folder:/nowhere/pictures"),
+        ("saved", "hf:saved"),
+        ("data.npz", "npz:data.npz"),
+        ("images.packed", "packed:images.packed"),
+        ("sets.py", "sets.py:FUNCTION"),
+    ],
+)
+def test_a_path_alone_is_told_with_the_kind_it_lacks(
+    path: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("pictures", "saved"):
+        (tmp_path / folder).mkdir()
+    for file in ("saved/dataset_dict.json", "data.npz", "images.packed", "sets.py"):
+        (tmp_path / file).touch()
+    with pytest.raises(
+        RecipeError, match=rf"field data.name: '{path}' is a path. Say of what kind: '{name}'.\nKinds are"
+    ):
+        described(path)
+
+
 class Pictures(Dataset[Any]):
     def __len__(self) -> int:
         return 3
@@ -213,7 +245,7 @@ def test_datasets_of_pictures_and_streams_are_taken_into_memory() -> None:
 @pytest.mark.parametrize(
     "value, message",
     [
-        ((TensorDataset(torch.ones(2, 1)), TensorDataset(torch.ones(2, 1))), r"train data is a tuple; expected a pair"),
+        ((TensorDataset(torch.ones(2, 1)), TensorDataset(torch.ones(2, 1))), r"data is a tuple of 1; expected a pair"),
         (([(np.ones(2), 0), (np.ones(3), 0)], []), r"the train inputs have different shapes, such as \(2,\), \(3,\)"),
         (([], []), r"data has no train inputs"),
         ((3, 4), r"the train data are a int; expected a torch Dataset"),

@@ -274,7 +274,7 @@ def torch_pruned(model: nn.Sequential) -> nn.Module:
         (lambda model: nn.Flatten(), "mask '0.weight' names no parameter of the model; it has"),
         (wrapped, r"the model is wrapped, and calls this parameter 'module.0.weight'.\nGive the model inside"),
         (spectral, r"'4.weight' by torch.nn.utils.parametrize.*\n.*remove_parametrizations\(module, 'weight'\)"),
-        (torch_pruned, r"'4.weight' from other parameters.*\n.*torch.nn.utils.prune.remove\(module\)"),
+        (torch_pruned, r"'4.weight' by torch.nn.utils.prune.*\n.*torch.nn.utils.prune.remove\(module, 'weight'\)"),
     ],
 )
 def test_a_mask_that_does_not_fit_says_why(change: Callable[[nn.Module], nn.Module], message: str) -> None:

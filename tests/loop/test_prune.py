@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrizations
 
 import winnow
 from winnow.errors import LayerCollapse, MaskError, RecipeError, UnknownName
@@ -124,6 +125,44 @@ def flat(context: Context) -> dict[str, Tensor]:
 def test_what_cannot_be_meant_says_so(asked: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         winnow.prune(network(), **asked)
+
+
+@pytest.mark.parametrize(
+    "asked, message",
+    [
+        ({"density": "50%"}, r"density is '50%'; give the fraction of weights to keep, .*: 0.5 for 50 %\."),
+        ({"density": 50}, r"density is 50; give the fraction of weights to keep, above 0 and at most 1: 0.5 for 50 %"),
+        ({"density": "0.5"}, r"density is '0.5'; .* at most 1, as a number\."),
+        ({"density": True}, r"density is True; .*, as a number\."),
+        ({"rate": "20%"}, r"rate '20%' of linear layers: give the fraction to remove, .* below 1: 0.2 for 20 %\."),
+        ({"rate": {"conv": 20}, "scope": "layerwise"}, r"rate 20 of conv layers: .*: 0.2 for 20 %"),
+        ({"rate": 0.2, "level": 1.5}, r"level 1.5: levels count from 1"),
+        ({"rate": 0.2, "level": "1"}, r"level '1': levels count from 1"),
+        ({"rate": 0.2, "score": 3}, r"score is a int; expected a name, or a function from a winnow.pruning.Context"),
+    ],
+)
+def test_amounts_of_another_type_are_told_as_they_would_be_written(asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        winnow.prune(network(), **asked)
+
+
+def test_what_is_no_whole_model_is_told() -> None:
+    with pytest.raises(RecipeError, match=r"model is a OrderedDict; expected the torch.nn.Module that is trained"):
+        winnow.prune(network().state_dict(), rate=0.2)  # pyright: ignore
+    with pytest.raises(RecipeError, match=r"the network's 0.weight, 0.bias have no shape until it is first called"):
+        winnow.prune(nn.Sequential(nn.LazyLinear(3)), rate=0.2)
+
+
+def test_a_kernel_that_is_computed_is_told_unless_it_is_excluded() -> None:
+    model = network()
+    parametrizations.weight_norm(model[3])
+    with pytest.raises(
+        RecipeError, match=r"computes '3.weight' by torch.nn.utils.parametrize .*\n.* name it in exclude"
+    ):
+        winnow.prune(model, rate=0.5)
+    mask = winnow.prune(model, rate=0.5, exclude=["3.weight"])
+    assert list(mask) == list(winnow.prune(model, mask, rate=0.5)) == ["0.weight", "4.weight"]
+    assert list(winnow.prune(model, rate={"conv": 0.5}, scope="layerwise")) == ["0.weight"]
 
 
 def test_pruning_brings_no_weight_back() -> None:

@@ -40,6 +40,14 @@ def broken(shape):
 def greedy(shape, depth):
     return nn.Identity()
 
+def lazy(classes):
+    return nn.Sequential(nn.LazyLinear(4), nn.LazyBatchNorm1d(), nn.Linear(4, classes))
+
+def called(shape, classes):
+    network = lazy(classes)
+    network(torch.zeros(2, *shape))
+    return network
+
 class Stubborn(nn.Module):
     'Asks its weights for a number, which tensors without values do not have.'
     def __init__(self, classes):
@@ -85,12 +93,21 @@ def test_a_function_in_a_file_is_called_with_what_it_takes(own: Callable[[str], 
         ("small(depth=3)", r"small' takes \(shape, classes, width=4\), which does not fit: got an unexpected keyword"),
         ("small(3)", r"in parentheses come settings by name, such as '\(depth=4, width=64\)'"),
         ("small(width=", r"in parentheses come settings by name"),
+        (
+            "lazy",
+            r"network's 0.weight, 0.bias, 1.weight, 1.bias, 1.running_mean .* no shape .*\n.* call it once where it",
+        ),
         ("smal", r"unknown name in .*nets.py 'smal'. Did you mean 'small'"),
     ],
 )
 def test_a_name_that_gives_no_network_is_told(own: Callable[[str], str], function: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
         build(own(function), SHAPE, 5)
+
+
+def test_a_lazy_network_that_has_been_called_is_one_like_any_other(own: Callable[[str], str]) -> None:
+    assert build(own("called"), (7,), 5).get_parameter("0.weight").shape == (4, 7)
+    assert draw_own(own("called"), (7,), 5, seed=0)["1.running_mean"].shape == (4,)
 
 
 def test_what_cannot_lie_on_the_meta_device_is_built_on_the_cpu(own: Callable[[str], str]) -> None:

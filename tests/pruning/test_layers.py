@@ -1,15 +1,32 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from winnow.errors import RecipeError
 from winnow.models import build
 from winnow.pruning.layers import check_outputs_lie_first, parameters, prunable_layers
 from winnow.recipe import Pruning, Rates
+
+
+def old_weight_norm(module: nn.Module) -> None:
+    with pytest.warns(FutureWarning):
+        torch.nn.utils.weight_norm(module)
+
+
+def spectral_norm(module: nn.Module) -> None:
+    torch.nn.utils.spectral_norm(module)
+
+
+def pruned_by_torch(module: nn.Module) -> None:
+    torch.nn.utils.prune.identity(module, "weight")
+
 
 RATES = Rates(conv=0.3, linear=0.2, output=0.1)
 
@@ -134,6 +151,40 @@ def test_a_module_under_two_names_is_one_parameter() -> None:
     shared = nn.Linear(4, 4)
     network = nn.Sequential(shared, shared, nn.Linear(4, 2))
     assert list(prunable_layers(network, Rates(linear=0.2, output=0.1))) == ["0.weight", "2.weight"]
+
+
+def test_kernels_that_are_not_pruned_are_told_with_why() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)).requires_grad_(False)
+    with pytest.raises(
+        RecipeError, match=r"no rate for any kernel of the network \(0.weight: frozen, 1.weight: frozen\)"
+    ):
+        prunable_layers(network, Rates(linear=0.2, output=0.1))
+
+
+@pytest.mark.parametrize(
+    "compute, message",
+    [
+        (
+            parametrizations.weight_norm,
+            r"'0.weight' by torch.nn.utils.parametrize .*\n.*remove_parametrizations\(module",
+        ),
+        (
+            old_weight_norm,
+            r"'0.weight' by torch.nn.utils.weight_norm .*\n.*torch.nn.utils.remove_weight_norm\(module\)",
+        ),
+        (spectral_norm, r"'0.weight' by torch.nn.utils.spectral_norm .*\n.*torch.nn.utils.remove_spectral_norm"),
+        (pruned_by_torch, r"'0.weight' by torch.nn.utils.prune .*\n.*torch.nn.utils.prune.remove\(module, 'weight'\)"),
+    ],
+)
+def test_a_kernel_that_its_module_computes_is_told_unless_it_is_not_to_be_pruned(
+    compute: Callable[[nn.Module], object], message: str
+) -> None:
+    network, rates = nn.Sequential(nn.Linear(4, 4), nn.Conv1d(1, 1, 3), nn.Linear(4, 2)), Rates(linear=0.2, conv=0.2)
+    compute(network[0])
+    with pytest.raises(RecipeError, match=message):
+        parameters(network, rates)
+    assert list(prunable_layers(network, rates, exclude=["0.*"])) == ["1.weight"]
+    assert list(prunable_layers(network, Rates(conv=0.2))) == ["1.weight"]
 
 
 @pytest.mark.parametrize("granularity", ["unit", "2:4"])

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from winnow.errors import RecipeError
 from winnow.models.drawing import values_of
 from winnow.training import Classification, Trial, choose
-from winnow.training.objective import TokenPrediction
+from winnow.training.objective import Regression, TokenPrediction
 
 
 class Net(nn.Module):
@@ -122,6 +122,88 @@ def test_a_trial_changes_nothing() -> None:
     ],
 )
 def test_a_network_that_does_not_fit_its_examples_is_told(
+    network: nn.Module, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        trial(network, **changes).check()
+
+
+class Narrow(Net):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs)[:, 0]
+
+
+class Wide(Net):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs)[:, :, None, None]
+
+
+class Reading(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.head = nn.Embedding(9, 4), nn.Linear(4, 5)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.head(self.embed(inputs))
+
+
+TOKENS = {"inputs": torch.zeros(2, 3, dtype=torch.int64), "targets": torch.zeros(2, 3, dtype=torch.int64)}
+
+
+@pytest.mark.parametrize(
+    "network, changes, message",
+    [
+        (
+            Net(),
+            {"classes": 4, "targets": torch.tensor([0, 1])},  # which it could train on
+            r"the network has 3 outputs, too few for the 4 classes of the data \(0 to 3\).\nGive its last layer "
+            r"\('output', Linear\) 4 outputs; .* parameter `classes`",
+        ),
+        (nn.Linear(4, 1), {"classes": 2}, r"has 1 output, too few .*\nEach class has an output of its own, also .*two"),
+        (
+            Narrow(),
+            {"classes": 3},
+            r"outputs for 2 examples have shape \(2,\); expected \(2, 3\), .*\nIt is called with",
+        ),
+        (
+            Wide(),
+            {"classes": 3},
+            r"shape \(2, 3, 1, 1\); expected \(2, 3\), a number for each class.\nTake off the axes",
+        ),
+        (
+            Net(),
+            {"classes": 2, "task": Regression((1.0, 1.0)), "targets": torch.zeros(2, 2)},
+            r"the network gives 3 numbers for an example, and its targets are 2: of shape \(2,\).*\n.*'output', Linear",
+        ),
+        (
+            Reading(),
+            {"classes": 6, "task": TokenPrediction(), **TOKENS},
+            r"has 5 outputs, too few for the 6 tokens of the data \(0 to 5\).\nGive its last layer \('head', Lin",
+        ),
+    ],
+)
+def test_outputs_that_do_not_fit_the_task_are_told_with_the_layer(
+    network: nn.Module, changes: dict[str, object], message: str
+) -> None:
+    with pytest.raises(RecipeError, match=message):
+        trial(network, **changes).check()
+
+
+def test_more_outputs_than_classes_are_trained() -> None:
+    tried = trial(Net(), classes=2, targets=torch.tensor([0, 1]))
+    tried.check()
+    assert tried.outputs == 3
+
+
+@pytest.mark.parametrize(
+    "network, changes, message",
+    [
+        (Net().double(), {}, r"It has parameters of torch.float64, and is trained in torch.float32: model.float\(\)"),
+        (nn.DataParallel(Net()), {}, r"Hand over the network inside: model.module"),
+        (Net(), {"inputs": torch.ones(2, 4, dtype=torch.int64)}, r"Whole numbers come to it as they are, as tokens do"),
+    ],
+)
+def test_what_keeps_a_network_from_training_is_told_with_its_mending(
     network: nn.Module, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):

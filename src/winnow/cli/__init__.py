@@ -118,15 +118,21 @@ def say(message: str) -> None:
 
 
 class _OnStderr(logging.Handler):
-    """Shows the library's warnings as the command's own."""
+    """Shows the library's warnings as the command's own, each once."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        say(record.getMessage())
+        if (message := record.getMessage()) not in self._said:
+            self._said.add(message)
+            say(message)
 
 
 @contextmanager
 def _warnings_on_stderr() -> Generator[None]:
-    handler, log = _OnStderr(logging.WARNING), logging.getLogger("winnow")
+    handler, log = _OnStderr(), logging.getLogger("winnow")
     log.addHandler(handler)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from winnow.cli.arguments import WithRecipe, parse
 from winnow.cli.console import output, show
+from winnow.errors import UnknownName
 from winnow.recipe import Recipe
 from winnow.recipes import names, read
 
@@ -74,10 +76,13 @@ def main(words: Sequence[str]) -> int:
 
 def _recipe(name: str) -> Recipe:
     """The recipe of that name, or one with the network of that name."""
-    from winnow.models import foreign
+    from winnow.models import families, foreign
 
     if name in names() or (foreign(name) is None and (name.endswith(".toml") or "/" in name)):
         return read(name)
+    family = re.sub(r"(-\d+)+$", "", name)
+    if foreign(name) is None and not name.endswith(".py") and not {name, family} & set(families()):
+        raise UnknownName("recipe or network", family, [*names(), *families()])
     return read("digits").edited({"name": name, "model.name": name, **_RATES})
 
 

@@ -32,7 +32,7 @@ from winnow.data.catalogue import CATALOGUE, entry
 from winnow.data.images import Skip, image_facts, is_images
 from winnow.data.inputs import Inputs, OwnArrays, Targets, from_arrays
 from winnow.data.materialize import materialized, open_hugging_face
-from winnow.errors import DataError, UnknownName
+from winnow.errors import DataError, RecipeError, UnknownName
 from winnow.given import PREFIX, given, noted
 from winnow.named import is_own, named
 
@@ -63,6 +63,9 @@ class Described:
 
     inputs: Inputs = "images"
     targets: Targets = "classes"
+
+    tokens: int | None = None
+    """How many tokens, counted from 0, inputs may be; None where they are none, or it is not known."""
 
     is_own: bool = True
     """Whether it is the user's, and not one of the catalogue."""
@@ -123,7 +126,23 @@ def _is_own(name: str) -> bool:
     if ":" in name and not (name.startswith(("npz:", "hf:", PREFIX)) or is_images(name) or is_own(name)):
         kinds = ["folder", "packed", "npz", "hf", "file.py"]
         raise UnknownName("kind of data", name.partition(":")[0], [*kinds, *CATALOGUE])
+    if name not in CATALOGUE and ":" not in name and ("/" in name or Path(name).exists()):
+        raise RecipeError(
+            f"field {FIELD}: '{name}' is a path. Say of what kind: '{_named_at(name)}'.\n"
+            f"Kinds are folder:FOLDER (images), packed:FILE (images), npz:FILE (arrays), hf:FOLDER (a Hugging Face "
+            f"dataset) and FILE.py:FUNCTION."
+        )
     return ":" in name
+
+
+def _named_at(written: str) -> str:
+    """The name of data that lie at a path, as far as the path tells their kind."""
+    path = Path(written)
+    if path.suffix == ".py":
+        return f"{written}:FUNCTION"
+    if path.is_dir() or not path.suffix:
+        return f"{'hf' if (path / 'dataset_dict.json').exists() else 'folder'}:{written}"
+    return f"{'npz' if path.suffix == '.npz' else 'packed'}:{written}"
 
 
 def _opened(name: str) -> OwnArrays:
@@ -178,6 +197,7 @@ def _described(name: str) -> Described:
         checksum=arrays.checksum(),
         inputs=arrays.inputs,
         targets=arrays.targets,
+        tokens=arrays.tokens,
     )
 
 

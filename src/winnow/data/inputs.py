@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from winnow.data.misfits import check_alike, check_classes, check_counts, check_finite, check_inputs
 from winnow.errors import DataError
 
 PARTS = ("train_inputs", "train_targets", "test_inputs", "test_targets")
@@ -47,39 +50,19 @@ class OwnArrays:
     """How many classes, or tokens, there are; None: as many as occur."""
 
     def __post_init__(self) -> None:
-        for part in ("train", "test"):
-            self._check(part, getattr(self, f"{part}_inputs"), getattr(self, f"{part}_targets"))
-        for kind, train, test in (
-            ("inputs", self.train_inputs, self.test_inputs),
-            ("targets", self.train_targets, self.test_targets),
-        ):
-            if (train.dtype, train.shape[1:]) != (test.dtype, test.shape[1:]):
-                raise DataError(
-                    f"test {kind} are {test.dtype} of shape {test.shape[1:]} each; the training {kind} are "
-                    f"{train.dtype} of shape {train.shape[1:]}."
-                )
+        parts = [("train", self.train_inputs, self.train_targets), ("test", self.test_inputs, self.test_targets)]
+        for part, inputs, targets in parts:
+            check_counts(part, inputs, targets)
+        check_alike("inputs", self.train_inputs, self.test_inputs)
+        check_alike("targets", self.train_targets, self.test_targets)
+        for part, inputs, targets in parts:
+            check_inputs(part, inputs)
+            check_finite(f"{part} inputs", inputs)
+            check_finite(f"{part} targets", targets)
         if self.targets != "numbers":
-            least = min(int(self.train_targets.min()), int(self.test_targets.min()))
-            most = max(int(self.train_targets.max()), int(self.test_targets.max()))
-            if least < 0 or most >= self.classes:
-                raise DataError(f"targets go from {least} to {most}; expected 0 to {self.classes - 1}.")
-        if self.inputs == "tokens" and min(int(self.train_inputs.min()), int(self.test_inputs.min())) < 0:
-            raise DataError("some input tokens are negative; tokens are counted from 0.")
-
-    def _check(self, part: str, inputs: NDArray[Any], targets: NDArray[Any]) -> None:
-        if inputs.ndim < 2 or inputs.size == 0:
-            raise DataError(f"{part} inputs have shape {inputs.shape}; expected (examples, ...), and some.")
-        if len(targets) != len(inputs):
-            raise DataError(f"there are {len(inputs)} {part} inputs and {len(targets)} {part} targets.")
-        if inputs.dtype == np.uint8 and (inputs.ndim != 4 or inputs.shape[1] > 4):
-            raise DataError(
-                f"{part} inputs are uint8 of shape {inputs.shape}, so they are images; expected (examples, channels, "
-                f"height, width), with 1 to 4 channels.\n"
-                f"Where channels are last, inputs.transpose(0, 3, 1, 2); what is no image, inputs.astype('float32')."
-            )
-        for name, array in ((f"{part} inputs", inputs), (f"{part} targets", targets)):
-            if array.dtype == np.float32 and not np.isfinite(array).all():
-                raise DataError(f"{int((~np.isfinite(array)).sum())} values of the {name} are not finite numbers.")
+            is_class = self.targets == "classes"
+            stated = self.stated_classes
+            check_classes(self.train_targets, self.test_targets, self.classes, stated=stated, whole=is_class)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -113,6 +96,13 @@ class OwnArrays:
         return 1 + max(int(array.max()) for array in counted)
 
     @property
+    def tokens(self) -> int | None:
+        """How many tokens there are, counted from 0, where the inputs are such."""
+        if self.inputs != "tokens":
+            return None
+        return 1 + max(int(array.max()) for array in (self.train_inputs, self.test_inputs))
+
+    @property
     def train_mean_and_variance(self) -> tuple[NDArray[Any], NDArray[Any]]:
         """Of the training targets, each of an example's numbers apart."""
         numbers = self.train_targets.astype(np.float64)
@@ -141,7 +131,11 @@ def from_arrays(arrays: Mapping[str, Any], *, source: str) -> OwnArrays:
     ([0, 1, 2, 3, 4], [1, 2, 3, 4, 5])
     """
     unknown = [name for name in arrays if name not in (*PARTS, "classes")]
-    found = {name: _typed(np.asarray(arrays[name]), name, source) for name in PARTS if name in arrays}
+    try:
+        given = {name: as_array(arrays[name]) for name in PARTS if name in arrays}
+    except DataError as error:
+        raise DataError(f"{source}: {error}") from None
+    found = {name: _typed(array, name, source) for name, array in given.items()}
     if "train_targets" not in found and "test_targets" not in found:
         for part in ("train", "test"):
             inputs = found.get(f"{part}_inputs")
@@ -163,6 +157,17 @@ def from_arrays(arrays: Mapping[str, Any], *, source: str) -> OwnArrays:
         raise DataError(f"{source}: {error}") from None
 
 
+def as_array(value: Any) -> NDArray[Any]:
+    """Numbers of any kind as an array: tensors from wherever they lie. Raises DataError for lists of unequal ones."""
+    if isinstance(value, Tensor):
+        tensor = value.detach().cpu()
+        return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise DataError(f"a {type(value).__name__} is no array of numbers: {error}.") from None
+
+
 def _typed(array: NDArray[Any], name: str, source: str) -> NDArray[Any]:
     kind = array.dtype.kind
     if kind == "u" and array.dtype == np.uint8 and name.endswith("inputs"):
@@ -170,5 +175,13 @@ def _typed(array: NDArray[Any], name: str, source: str) -> NDArray[Any]:
     if kind in "iub":
         return np.ascontiguousarray(array.astype(np.int64))
     if kind == "f":
-        return np.ascontiguousarray(array.astype(np.float32))
-    raise DataError(f"{source}: {name} are {array.dtype}; expected whole numbers or floats.")
+        with np.errstate(over="ignore"):
+            single = np.ascontiguousarray(array.astype(np.float32))
+        if too_large := int(np.isfinite(array).sum() - np.isfinite(single).sum()):
+            raise DataError(
+                f"{source}: {too_large} of {name} are beyond the largest float32, 3.4e38: the largest is "
+                f"{np.abs(array[np.isfinite(array)]).max():.3g}.\nBring them to one scale first."
+            )
+        return single
+    words = "\nGive each class a number: numpy.unique(words, return_inverse=True)[1]." if kind in "US" else ""
+    raise DataError(f"{source}: {name} are {array.dtype}; expected whole numbers or floats.{words}")

@@ -19,7 +19,7 @@ def chosen(step: Train, device: torch.device, *, engine: EngineName = "auto", wi
     course = step.course
     network, task, (inputs, targets) = course.network, task_of(course), trial_batch(course)
     module = network.build()
-    trial = Trial(module, network.initial_values(0, 0), task, inputs, targets)
+    trial = Trial(module, network.initial_values(0, 0), task, inputs, targets, network.classes)
     if network.source is not None:
         trial.check()
     return choose(

@@ -124,7 +124,9 @@ def synthetic(course: Course, count: int, device: torch.device) -> InMemory:
         mean, std = course.examples.mean, course.examples.std
         return Resident(images, targets, mean=mean, std=std, scale=255, device=device)
     if known.inputs == "tokens":
-        return Table(torch.randint(classes, (count, *shape), generator=stream), targets, device=device)
+        tokens = torch.randint(known.tokens or classes, (count, *shape), generator=stream)
+        tokens.view(-1)[0] = (known.tokens or classes) - 1  # the highest, which the network must know too
+        return Table(tokens, targets, device=device)
     return Table(torch.randn((count, *shape), generator=stream), targets, device=device)
 
 

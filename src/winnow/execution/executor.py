@@ -11,6 +11,7 @@ import torch
 from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.choosing import chosen
+from winnow.execution.doubts import Doubts
 from winnow.execution.environment import Interruption, deterministic_mode
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.masking import drawn_mask, pruned
@@ -82,6 +83,8 @@ class Executor:
     _choices: dict[tuple[Course, bool], Choice] = field(default_factory=dict[tuple[Course, bool], Choice])
     """By course, and by whether masks change."""
 
+    _doubts: Doubts = field(default_factory=Doubts)
+
     def plan(self, targets: Targets) -> Plan:
         """What running the targets would do, from what is stored now. Damaged results count as missing."""
         origins = {step.origin for step in targets if isinstance(step, Train)}
@@ -151,6 +154,7 @@ class Executor:
         plan = self.plan(targets)
         before = self._kept_before(plan)
         self.reporter.planned(list(plan.missing))
+        self._doubts.tell_of_masks(plan.missing)
         with Interruption() as interruption, deterministic_mode(is_deterministic):
             while plan.missing:
                 if interruption.is_requested():
@@ -191,6 +195,8 @@ class Executor:
             choice = chosen(step, self.device, engine=self.engine, width=self.width)
             self._choices[_kind(step)] = choice
             self.reporter.noted(f"engine {choice.name}: {choice.reason}")
+            with self.profile.part("data"):
+                self._doubts.tell_of_data(step.course, self.device)
         return self._choices[_kind(step)]
 
     def _trainer(self, choice: Choice, plan: Plan, targets: Targets, interruption: Interruption) -> Trainer:

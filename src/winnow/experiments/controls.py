@@ -67,9 +67,21 @@ def controls() -> dict[str, Control]:
 
 def named_control(name: str) -> Control:
     """The control of that name; raises UnknownName with the valid ones."""
+    check_is_one("control", name)
     if name not in _CONTROLS:
         raise UnknownName("control", name, (*_CONTROLS, ALL))
     return _CONTROLS[name]
+
+
+def check_is_one(what: str, name: str) -> None:
+    """Raise RecipeError for a word that means that there shall be none, and for several in one."""
+    if name.strip().lower() in ("", "none", "no"):
+        raise RecipeError(
+            f"{what} '{name}' names none. For none write `--{what}` with nothing after it; in a file, {what} = []."
+        )
+    if "," in name:
+        apart = [part.strip() for part in name.split(",") if part.strip()]
+        raise RecipeError(f"{what} '{name}' is several in one word. Write them apart: `--{what} {' '.join(apart)}`.")
 
 
 def chosen_controls(recipe: Recipe) -> dict[str, Control]:

@@ -9,6 +9,7 @@ from torch import nn
 
 from winnow.dynamic import METHODS, REVISION, Dynamic, Method
 from winnow.errors import RecipeError, UnknownName
+from winnow.experiments.controls import check_is_one
 from winnow.experiments.experiment import Row
 from winnow.from_recipe import timeline
 from winnow.pattern import UNIT
@@ -48,6 +49,7 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
 
 def _named(name: str) -> Method:
     methods: dict[str, Method] = {method: method for method in METHODS}
+    check_is_one("rival", name)
     if name not in methods:
         raise UnknownName("rival", name, methods)
     return methods[name]

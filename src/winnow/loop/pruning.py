@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
+from numbers import Integral, Real
 from typing import cast
 
 from torch import nn
 
 from winnow.errors import LayerCollapse, MaskError, RecipeError, UnknownName
 from winnow.loop.targets import targets
+from winnow.models.drawing import check_takes_values
 from winnow.pruning import Context, Layer, Mask, kept_weights, prunable_layers
 from winnow.pruning import prune as pruned
+from winnow.pruning.layers import computed_kernels
 from winnow.pruning.prune import Scope
 from winnow.pruning.scores import Registered, Score, named_score
 from winnow.recipe import Rates
@@ -57,6 +60,9 @@ def prune(
     >>> prune(model, first, rate=0.25, level=2)
     Mask(14 of 24 weights, 2 layers)
     """
+    if not isinstance(cast(object, model), nn.Module):
+        raise RecipeError(f"model is a {_kind(model)}; expected the torch.nn.Module that is trained.")
+    check_takes_values(model)
     include, exclude = ((patterns,) if isinstance(patterns, str) else patterns for patterns in (include, exclude))
     rates = _rates(rate, density, level, scope)
     layers = _layers(model, mask, rates, include, exclude)
@@ -76,7 +82,7 @@ def prune(
             )
         for name in group:  # one round of this rate keeps just so many
             exact[name] = replace(layers[name], rate=1 - Fraction(kept, size))
-    ranking = named_score(score) if isinstance(score, str) else Registered(score, name="")
+    ranking = named_score(score) if isinstance(score, str) else Registered(_callable(score), name="")
     try:
         return pruned(Context.of_weights(weights, before), layers=exact, level=1, scope=scope, score=ranking)
     except LayerCollapse as collapse:
@@ -98,24 +104,59 @@ def _rates(
         raise UnknownName("scope", scope, ("global", "layerwise"))
     if (rate is None) == (density is None):
         raise RecipeError("give either rate (the fraction of the remaining weights to remove) or density (to keep).")
-    if level is not None and (density is not None or level < 1):
-        raise RecipeError(f"level {level}: levels count from 1, and go with a rate; a density says it all.")
+    if level is not None and (density is not None or not isinstance(cast(object, level), Integral) or level < 1):
+        raise RecipeError(f"level {level!r}: levels count from 1, and go with a rate; a density says it all.")
     if density is not None:
-        if not 0 < density <= 1:
-            raise RecipeError(f"density is {density}; give the fraction of weights to keep, above 0 and at most 1.")
+        if not (_is_number(density) and 0 < density <= 1):
+            raise RecipeError(
+                f"density is {density!r}; give the fraction of weights to keep, above 0 and at most 1"
+                f"{_as_fraction(density)}."
+            )
         return dict.fromkeys(_KINDS, 0.0)
     rates = dict(rate) if isinstance(rate, Mapping) else dict.fromkeys(_KINDS, cast(float, rate))
     for kind, value in rates.items():
         if kind not in _KINDS:
             raise UnknownName("kind of layer", kind, _KINDS)
-        if not 0 <= value < 1:
-            raise RecipeError(f"rate {value} of {kind} layers: give the fraction to remove, at least 0 and below 1.")
+        if not (_is_number(value) and 0 <= value < 1):
+            raise RecipeError(
+                f"rate {value!r} of {kind} layers: give the fraction to remove, at least 0 and below 1"
+                f"{_as_fraction(value)}."
+            )
     if scope == "global" and len(set(rates.values())) != 1:
         raise RecipeError(
             f"scope 'global' ranks all layers together, so they have one rate, but rate is {rates}.\n"
             f"Give one number, or scope='layerwise'."
         )
     return rates
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(cast(object, value), bool)
+
+
+def _as_fraction(value: object) -> str:
+    """How a percentage is written as a fraction, for a message; empty for a number that is none.
+
+    >>> _as_fraction("50%"), _as_fraction(20), _as_fraction("0.5"), _as_fraction(-1)
+    (': 0.5 for 50 %', ': 0.2 for 20 %', ', as a number', '')
+    """
+    try:
+        percent = float(str(value).removesuffix("%"))
+    except ValueError:
+        return ", as a number"
+    if str(value).endswith("%") or (_is_number(value) and 1 < percent < 100):
+        return f": {percent / 100:g} for {percent:g} %"
+    return "" if _is_number(value) else ", as a number"
+
+
+def _callable(score: Score) -> Score:
+    if not callable(score):
+        raise RecipeError(f"score is a {_kind(score)}; expected a name, or a function from a winnow.pruning.Context.")
+    return score
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__
 
 
 def _layers(
@@ -127,7 +168,7 @@ def _layers(
     if mask is not None and not (include or exclude):
         chosen = {name: kernels.get(name) or _other(parameter) for name, parameter in parameters.items()}
     else:
-        chosen = _matching(model, kernels, include, exclude)
+        chosen = _matching(model, kernels, rates, include, exclude)
     chosen = {name: layer for name, layer in chosen.items() if layer.kind in rates}
     if mask is not None and set(chosen) != set(mask):
         odd = next(iter(set(chosen) ^ set(mask)))
@@ -146,11 +187,16 @@ def _layers(
 
 
 def _matching(
-    model: nn.Module, kernels: Mapping[str, Layer], include: Sequence[str], exclude: Sequence[str]
+    model: nn.Module,
+    kernels: Mapping[str, Layer],
+    rates: Mapping[str, float],
+    include: Sequence[str],
+    exclude: Sequence[str],
 ) -> dict[str, Layer]:
     """The kernels without those excluded, and what is included; raises RecipeError for a pattern without effect."""
     own = _named(model)
     chosen = dict(kernels)
+    without = computed_kernels(model, Rates(**dict.fromkeys(rates, 0.5)), exclude)
     for pattern in include:
         found = [name for name in own if fnmatchcase(name, pattern)]
         if not found:
@@ -158,7 +204,7 @@ def _matching(
         chosen |= {name: chosen.get(name) or _other(own[name]) for name in found}
     for pattern in exclude:
         found = [name for name in chosen if fnmatchcase(name, pattern)]
-        if not found:
+        if not found and not any(fnmatchcase(name, pattern) for name in without):
             raise RecipeError(f"exclude: '{pattern}' matches none of what would be pruned: {', '.join(chosen)}.")
         chosen = {name: layer for name, layer in chosen.items() if name not in found}
     return chosen
@@ -170,7 +216,8 @@ def _kernels(model: nn.Module) -> dict[str, Layer]:
     One that is another module's parameter, as an output layer tied to an embedding, is left to `include`.
     """
     try:
-        kernels = prunable_layers(model, Rates(conv=0.5, linear=0.5, output=0.5))
+        without = computed_kernels(model, Rates(), ())
+        kernels = prunable_layers(model, Rates(conv=0.5, linear=0.5, output=0.5), exclude=without)
     except RecipeError:
         return {}
     as_linear = {name: replace(layer, kind="linear") for name, layer in kernels.items() if layer.kind == "attention"}

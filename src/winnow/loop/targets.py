@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import cast
 
 from torch import Tensor, nn
-from torch.nn.utils import parametrize
 
 from winnow.errors import MaskError
 from winnow.pruning import Mask
+from winnow.pruning.computed import computed
 
 _WRAPPERS = {"module.": "model.module", "_orig_mod.": "model._orig_mod"}
 """What DistributedDataParallel and torch.compile put before names, and where they keep the model itself."""
@@ -40,17 +40,11 @@ def _explain(model: nn.Module, name: str, parameters: Mapping[str, Tensor]) -> N
     """Raise MaskError where it can be told why the model has no such parameter."""
     path, _, attribute = name.rpartition(".")
     module = dict(cast("Iterator[tuple[str, nn.Module]]", model.named_modules())).get(path)
-    if module is not None and parametrize.is_parametrized(module, attribute):
+    how = None if module is None else computed(module, attribute)
+    if how is not None:
         raise MaskError(
-            f"mask '{name}': the model computes '{name}' by torch.nn.utils.parametrize, so it is no parameter "
-            f"that could be held at zero.\nMake it one before pruning: "
-            f"torch.nn.utils.parametrize.remove_parametrizations(module, '{attribute}')."
-        )
-    if f"{name}_orig" in parameters or f"{name}_g" in parameters:
-        remedy = "prune.remove" if f"{name}_orig" in parameters else "remove_weight_norm"
-        raise MaskError(
-            f"mask '{name}': the model computes '{name}' from other parameters (torch.nn.utils), so it is none "
-            f"that could be held at zero.\nMake it one before pruning: torch.nn.utils.{remedy}(module)."
+            f"mask '{name}': the model computes '{name}' by {how.by} from other parameters, so it is none that could "
+            f"be held at zero.\nMake it one before pruning: {how.remedy}."
         )
     for prefix, inner in _WRAPPERS.items():
         if f"{prefix}{name}" in parameters:

@@ -10,6 +10,9 @@ from typing import Any, cast
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from winnow.errors import RecipeError
 
 Construct = Callable[[], nn.Module]
 
@@ -94,6 +97,22 @@ def tied(network: nn.Module) -> dict[str, str]:
             others[name] = first[id(tensor)]
     saved = network.state_dict()
     return {name: known for name, known in others.items() if name in saved}
+
+
+def check_takes_values(network: nn.Module) -> None:
+    """Raise RecipeError for a network that cannot be given values: one with lazy modules, or one of TorchScript."""
+    if isinstance(network, torch.jit.ScriptModule):
+        raise RecipeError(
+            "the network is a ScriptModule, which computes with its own values alone.\n"
+            "Give the module that it was made of; --engine compiled records one, where that is faster."
+        )
+    waiting = [name for name, tensor in (*network.named_parameters(), *network.named_buffers()) if is_lazy(tensor)]
+    if waiting:
+        names = ", ".join(waiting[:5]) + " ..." * (len(waiting) > 5)
+        raise RecipeError(
+            f"the network's {names} have no shape until it is first called (lazy modules).\n"
+            f"Give the layers their sizes, or call it once where it is built: network(torch.zeros(1, *shape))."
+        )
 
 
 def unsaved_buffers(network: nn.Module) -> dict[str, Tensor]:

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from winnow.errors import MissingExtra, RecipeError, UnknownName, WinnowError
 from winnow.given import PREFIX, given, was_given
+from winnow.models.drawing import check_takes_values
 from winnow.named import code, is_own, named
 
 Kind = Literal["own", "given", "timm", "torchvision", "transformers"]
@@ -55,6 +56,7 @@ class Foreign:
             raise RecipeError(f"network '{self}' cannot be built: {_told(error)}.") from error
         if not isinstance(network, nn.Module):
             raise RecipeError(f"field {FIELD}: '{self}' gives a {type(network).__name__}; expected a torch.nn.Module.")
+        check_takes_values(network)
         network.register_forward_hook(_logits_alone)
         return network
 
@@ -111,10 +113,11 @@ def called(
     try:
         signature.bind(**taken)
     except TypeError as error:
+        rest = "nothing else; functools.partial(function, depth=2) gives it the rest"
+        further = rest if name.startswith(PREFIX) else f"the settings in parentheses: '{name}(depth=2)'"
         raise RecipeError(
             f"'{name}' takes {signature}, which does not fit: {error}.\n"
-            f"It is called with {' and '.join(offered)} if it has parameters of these names, and with the settings in "
-            f"parentheses: '{name}(depth=2)'."
+            f"It is called with {' and '.join(offered)} if it has parameters of these names, and with {further}."
         ) from None
     return function(**taken)
 

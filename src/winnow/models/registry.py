@@ -14,7 +14,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from winnow.errors import RecipeError, UnknownName
-from winnow.models.drawing import own_values, without_values
+from winnow.models.drawing import check_takes_values, own_values, without_values
 from winnow.models.foreign import constructor
 
 Shape = tuple[int, ...]
@@ -83,7 +83,9 @@ def _ours(name: str, shape: Shape, classes: int) -> nn.Module:
         inspect.signature(builder).bind(shape, classes, *sizes)
     except TypeError:
         raise RecipeError(f"network '{name}': {_usage(family)}") from None
-    return builder(shape, classes, *sizes)
+    network = builder(shape, classes, *sizes)
+    check_takes_values(network)
+    return network
 
 
 def _parsed(name: str) -> tuple[str, list[int]]:

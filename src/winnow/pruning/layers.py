@@ -13,6 +13,7 @@ from torch import nn
 
 from winnow.errors import RecipeError
 from winnow.models.initialize import is_bias
+from winnow.pruning.computed import computed
 from winnow.recipe import LayerKind, Rates
 
 CONVOLUTIONS = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
@@ -68,7 +69,7 @@ def prunable_layers(
     every = parameters(network, rates, exclude, include)
     layers = {each.name: Layer(each.kind or "linear", each.shape, each.rate) for each in every if each.rate is not None}
     if not layers:
-        kernels = ", ".join(each.name for each in every if each.kind)
+        kernels = ", ".join(f"{each.name}: {each.reason}" for each in every if each.kind)
         raise RecipeError(
             f"prune.rate gives no rate for any kernel of the network ({kernels or 'it has none'}), "
             f"so nothing would be pruned."
@@ -87,17 +88,18 @@ def parameters(
     to one, where they have a rate. Patterns of names in `include` add parameters, at the rate of their kind or of
     linear layers; those in `exclude` have the last word.
 
-    Raises RecipeError for a pattern that matches nothing.
+    Raises RecipeError for a pattern that matches nothing, and for kernels with a rate that are no parameters, since
+    their modules compute them (`winnow.pruning.computed`), unless they are excluded.
 
     >>> network = nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 4), nn.Linear(4, 7, bias=False))
     >>> [(each.name, each.kind, str(each.rate)) for each in parameters(network, Rates(linear=0.2, output=0.1))]
     [('0.weight', 'embedding', 'None'), ('1.weight', 'linear', '1/5'), ('1.bias', None, 'None'),
      ('2.weight', 'output', '1/10')]
     """
-    found = _found(network)
+    found, without = _found(network), computed_kernels(network, rates, exclude)
     kernels = [name for name, use in found.items() if use.kind]
     for pattern in exclude:
-        if not any(fnmatchcase(name, pattern) for name in (*kernels, *_matching(found, include))):
+        if not any(fnmatchcase(name, pattern) for name in (*kernels, *without, *_matching(found, include))):
             raise RecipeError(
                 f"prune.exclude: '{pattern}' matches none of the network's kernels: {', '.join(kernels)}."
             )
@@ -126,6 +128,27 @@ def with_effect(kinds: Collection[str], rates: Rates, include: Sequence[str] = (
     if include or "attention" in kinds:  # which go by the rate of linear layers where they have none
         kinds = {*kinds, "linear"}
     return replace(rates, **{each.name: None for each in fields(rates) if each.name not in kinds})
+
+
+def computed_kernels(network: nn.Module, rates: Rates, exclude: Sequence[str]) -> list[str]:
+    """The names of kernels that are no parameters, since their modules compute them, and that are not to be pruned.
+
+    Raises RecipeError for one that is.
+    """
+    modules = dict(cast("Iterator[tuple[str, nn.Module]]", network.named_modules()))
+    names: list[str] = []
+    for path, module in modules.items():
+        for attribute in ("weight", *_PROJECTIONS):
+            kind, how = _kind(modules, path, attribute), computed(module, attribute)
+            if kind is None or how is None:
+                continue
+            names.append(name := f"{path}.{attribute}".removeprefix("."))
+            if _rate(kind, rates) and not _fits(name, exclude):
+                raise RecipeError(
+                    f"the network computes '{name}' by {how.by} from other parameters, so it is none that could be "
+                    f"pruned.\nMake it one: {how.remedy}. Or name it in exclude, where it is to stay whole."
+                )
+    return names
 
 
 def check_outputs_lie_first(network: nn.Module, layers: Mapping[str, Layer], what: str) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +17,7 @@ from torch import Tensor, nn
 from winnow.errors import RecipeError, WinnowError
 from winnow.models.drawing import seeded, trained, unsaved_buffers
 from winnow.training.engines import Plain, Stacked
+from winnow.training.outputs import check_outputs, outputs_of
 from winnow.training.state import State, Tensors
 from winnow.training.tasks import Task
 
@@ -34,9 +37,13 @@ class Trial:
     targets: Tensor
     """(2, ...)"""
 
+    classes: int | None = None
+    """How many classes or tokens there are; None where that is not known."""
+
     def check(self) -> None:
         """Raise RecipeError where the network cannot be trained on such examples for the task."""
         before = {name: buffer.clone() for name, buffer in unsaved_buffers(self.network).items()}
+        check_outputs(self.network, self._outputs, self.targets, self.task, self.classes)
         try:
             with seeded(0):
                 losses, _ = Plain(self.network, task=self.task).gradients(self._lanes(1), *self._batch(1))
@@ -46,7 +53,7 @@ class Trial:
             raise RecipeError(
                 f"the network does not train on inputs of shape {tuple(self.inputs.shape[1:])} ({self.inputs.dtype}) "
                 f"with targets {tuple(self.targets.shape[1:])} ({self.targets.dtype}).\n"
-                f"{type(error).__name__}: {_first_line(error)}\n{self._outputs()}"
+                f"{type(error).__name__}: {_first_line(error)}\n{self._remedy(error)}"
             ) from error
         if losses.ndim != 1:
             raise RecipeError(f"the task {type(self.task).__name__} gives no loss for each example.")
@@ -89,13 +96,33 @@ class Trial:
     def _batch(self, lanes: int) -> tuple[Tensor, Tensor]:
         return torch.stack([self.inputs] * lanes), torch.stack([self.targets] * lanes)
 
-    def _outputs(self) -> str:
-        """What the network gives, for a message."""
-        try:
-            with seeded(0), torch.no_grad():
-                outputs = torch.func.functional_call(self.network.eval(), self.values, (self.inputs,))
-        except Exception:  # the message says why already
+    @property
+    def outputs(self) -> int | None:
+        """How many classes the network tells apart; None where its outputs are no tensor of such."""
+        outputs = self._outputs
+        return outputs.shape[-1] if isinstance(outputs, Tensor) and outputs.ndim > 1 else None
+
+    @cached_property
+    def _outputs(self) -> Any:
+        return outputs_of(self.network, self.values, self.inputs)
+
+    def _remedy(self, error: Exception) -> str:
+        """What may be wrong, or what the network gives, for a message."""
+        others = {p.dtype for p in self.network.parameters() if p.is_floating_point()} - {torch.float32}
+        if isinstance(self.network, nn.DataParallel):
+            return "Hand over the network inside: model.module."
+        if others:
+            return f"It has parameters of {others.pop()}, and is trained in torch.float32: model.float() makes it so."
+        if self.inputs.dtype == torch.int64 and isinstance(error, IndexError):
+            return f"Has it an embedding for each of the tokens 0 to {int(self.inputs.max())}?"
+        if self.inputs.dtype == torch.int64:
+            return (
+                "Whole numbers come to it as they are, as tokens do. What are no tokens, make float: "
+                "inputs.astype('float32')."
+            )
+        if self._outputs is None:
             return "Is it made for such inputs? It is called with a batch of them."
+        outputs = self._outputs
         given = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         return f"For two examples its outputs are {given}, which the task must fit ({type(self.task).__name__})."
 
