@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
-
-from torch import nn
 
 from winnow.course import Course, Examples, Network, Objective, Updates
 from winnow.data import Described, OwnArrays, described, is_images, opened
 from winnow.data.inputs import Targets
 from winnow.data.misfits import made_classes, made_numbers
 from winnow.errors import RecipeError, UnknownName
-from winnow.given import in_words, noted
+from winnow.facts import facts
+from winnow.given import in_words
 from winnow.models import foreign
 from winnow.named import code, is_own, named
-from winnow.pruning.layers import kinds
 from winnow.recipe import Recipe, Schedule
-
-_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,30 +120,6 @@ def course(recipe: Recipe) -> Course:
         accumulate=recipe.train.accumulate if recipe.train.accumulate > 1 else None,
         batch_norm=None if recipe.train.batch_norm == "synchronized" or not facts(built).has_batch_norm else "local",
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Facts:
-    """What must be known of a network to tell one experiment from another, without building it."""
-
-    kinds: tuple[str, ...]
-    """The kinds of kernels that it has, in alphabetical order."""
-
-    has_batch_norm: bool
-
-
-def facts(network: Network) -> Facts:
-    """The facts of a network; of one that was handed over and is not here, as they were noted when it was run.
-
-    Raises RecipeError where it is not here and nothing was noted.
-    """
-    known = None if network.is_here else noted(network.place or network.name)
-    if known is not None:
-        with suppress(KeyError, TypeError):
-            return Facts(kinds=tuple(known["kinds"]), has_batch_norm=bool(known["has_batch_norm"]))
-    module = network.build()
-    has_batch_norm = any(isinstance(each, _NORMS) for each in module.modules())
-    return Facts(kinds=tuple(sorted(kinds(module))), has_batch_norm=has_batch_norm)
 
 
 def network(recipe: Recipe, data: Described) -> Network:

@@ -11,13 +11,14 @@ from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
 from winnow.experiments.rivals import rivals
-from winnow.from_recipe import course, facts, timeline
+from winnow.facts import facts
+from winnow.from_recipe import course, timeline
 from winnow.models.initialize import is_bias
 from winnow.pattern import WEIGHT, Pattern
 from winnow.pruning import prunable_layers
 from winnow.pruning.layers import check_outputs_lie_first, with_effect
 from winnow.pruning.scores import named_score
-from winnow.recipe import Recipe
+from winnow.recipe import Rates, Recipe
 from winnow.steps import Init, Noise, Prune, Train
 from winnow.training.decay import exempt
 
@@ -35,6 +36,8 @@ def imp(recipe: Recipe) -> Experiment:
     if shared.network.is_here:  # else its results can be read nevertheless
         _check_network(recipe, shared)
     _check_levels(recipe)
+    rates = with_effect(facts(shared.network).kinds, recipe.prune.rate, recipe.prune.include)
+    has_biases = bool(recipe.prune.include) and _prunes_biases(recipe, shared.network)
 
     rows: list[Row] = []
     rewind_points: dict[int, Init | Train] = {}
@@ -46,17 +49,16 @@ def imp(recipe: Recipe) -> Experiment:
         point = replace(dense, stop=amounts.rewind) if amounts.rewind else init
         rewind_points[replicate] = init if switches(recipe.retrain, amounts).weights == "init" else point
         rows.append(Row(control=TICKET, replicate=replicate, level=0, trained=dense))
-        rows += _levels(recipe, dense, init, point)
+        rows += _levels(recipe, rates, has_biases, dense, init, point)
     rows += rivals(recipe, [row.trained for row in rows if row.level == 0])
     rows.sort(key=lambda row: row.level)
     return Experiment(name="imp", recipe=recipe, rows=tuple(rows), rewind_points=rewind_points)
 
 
-def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> Iterator[Row]:
+def _levels(
+    recipe: Recipe, rates: Rates, has_biases: bool, dense: Train, init: Init, point: Init | Train
+) -> Iterator[Row]:
     """The tickets of a replicate and their controls, level by level."""
-    network = dense.course.network
-    rate = with_effect(facts(network).kinds, recipe.prune.rate, recipe.prune.include)
-    has_biases = bool(recipe.prune.include) and _prunes_biases(recipe, network)
     amounts = timeline(recipe)
     where = switches(recipe.retrain, amounts)
     p = ranked_at(recipe, amounts, where)
@@ -68,7 +70,7 @@ def _levels(recipe: Recipe, dense: Train, init: Init, point: Init | Train) -> It
         mask = Prune(
             trained=ranked,
             level=level,
-            rate=recipe.prune.rate_at(level) if recipe.prune.densities else rate,
+            rate=recipe.prune.rate_at(level) if recipe.prune.densities else rates,
             scope=recipe.prune.scope,
             score=recipe.prune.score,
             exclude=recipe.prune.exclude,

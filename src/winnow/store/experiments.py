@@ -11,7 +11,8 @@ from pathlib import Path
 
 from winnow.data import described
 from winnow.errors import RecipeError, StoreError, WinnowError
-from winnow.from_recipe import Timeline, course, facts, timeline
+from winnow.facts import facts
+from winnow.from_recipe import Timeline, course, timeline
 from winnow.given import PREFIX, note, was_given
 from winnow.recipe import Dynamic, Pruning, Recipe, Retrain
 from winnow.recipes import read, to_toml
