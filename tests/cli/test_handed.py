@@ -96,7 +96,7 @@ def test_code_that_has_changed_is_told_and_its_results_are_kept(
     keys = Store("winnow-store").result_keys()
     Path("net.py").write_text(code.replace("nn.Linear(64, 10)", "nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)"))
     said = winnow("results")
-    assert said.code == 1 and "has changed since it was run as imp-" in said.err
+    assert said.code == 1 and "has changed since it was run as imp-" in " ".join(said.err.split())
     said = winnow("store", "gc", "--delete")
     assert "so every result is kept" in said.err and Store("winnow-store").result_keys() == keys
     Path("net.py").write_text(code)
