@@ -96,8 +96,9 @@ def check_unchanged(path: Path, now: str) -> None:
     was = "-".join(path.stem.rsplit("-", 2)[1:])
     if was and was != now:
         raise RecipeError(
-            f"what it names (a network, data or a function of one's own, a library), or Winnow, has changed since it was "
-            f"run as {was}: now it would be {now}.\nIts results are stored still, and are read when that is as it was."
+            f"what it names (a network, data or a function of one's own, a library), or Winnow, has changed since it "
+            f"was run as {was}: now it would be {now}.\n"
+            f"Its results are stored still, and are read when that is as it was."
         )
 
 
