@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from winnow.execution.executor import Executor
 from winnow.execution.run import run
@@ -33,6 +34,19 @@ EDITS = {
     "about": "<script>alert('&')</script>",
 }
 KS = [Amount.parse("0it"), Amount.parse("10it")]
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
+    """The figures that matplotlib is asked to save, each as it is laid out then."""
+    found: list[Figure] = []
+
+    def savefig(figure: Figure, *args: object, **named: object) -> None:
+        figure.draw_without_rendering()
+        found.append(figure)
+
+    monkeypatch.setattr(Figure, "savefig", savefig)
+    return found
 
 
 @pytest.fixture(scope="package")

@@ -21,9 +21,8 @@ Drawn = Callable[[Comparison], Figure]
 
 
 @pytest.fixture
-def figure_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    saved: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **named: saved.append(figure))
+def figure_of(tmp_path: Path, saved: list[Figure]) -> Drawn:
+    """Gives the figure as matplotlib holds it when it is saved."""
 
     def figure_of(comparison: Comparison) -> Figure:
         draw(comparison, tmp_path)

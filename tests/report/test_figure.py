@@ -35,10 +35,8 @@ Drawn = Callable[[Results], Figure]
 
 
 @pytest.fixture
-def figure_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
+def figure_of(tmp_path: Path, saved: list[Figure]) -> Drawn:
     """Gives the figure as matplotlib holds it when it is saved."""
-    saved: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda figure, *args, **named: saved.append(figure))
 
     def figure_of(results: Results) -> Figure:
         draw(results, tmp_path)

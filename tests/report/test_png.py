@@ -25,18 +25,6 @@ def series(name: str, xs: tuple[float, ...] = (100.0, 50.0, 20.0, 5.0)) -> Serie
     return Series(name=name, colour="blue", marker="circle", points=tuple(Point(x=x, y=90 + x / 50) for x in xs))
 
 
-@pytest.fixture
-def saved(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    found: list[Figure] = []
-
-    def savefig(figure: Figure, *args: object, **named: object) -> None:
-        figure.draw_without_rendering()
-        found.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
-    return found
-
-
 @pytest.mark.parametrize("mark", [100.0, 50.0, 5.0])
 def test_a_marks_label_stays_between_the_ends_of_the_axis(saved: list[Figure], mark: float) -> None:
     png(chart(series("ticket"), mark=mark))

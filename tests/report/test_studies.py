@@ -21,15 +21,8 @@ AT = [Amount.parse(k) for k in ("0it", "20it", "100it")]
 
 
 @pytest.fixture
-def figure_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drawn:
-    """Gives the figure as it is laid out when it is saved."""
-    saved: list[Figure] = []
-
-    def savefig(figure: Figure, *args: object, **named: object) -> None:
-        figure.draw_without_rendering()
-        saved.append(figure)
-
-    monkeypatch.setattr(Figure, "savefig", savefig)
+def figure_of(tmp_path: Path, saved: list[Figure]) -> Drawn:
+    """Gives the figure as matplotlib holds it when it is saved."""
 
     def figure_of(findings: Findings) -> Figure:
         draw(findings, tmp_path)

@@ -100,34 +100,6 @@ def test_a_trial_changes_nothing() -> None:
     assert torch.equal(state, torch.get_rng_state())
 
 
-@pytest.mark.parametrize(
-    "network, changes, message",
-    [
-        (Sharing(), {}, r"the network's buffer 'table' changes in training, but is not saved.*\nRegister it with pers"),
-        (
-            Net(),
-            {"inputs": torch.randn(2, 5)},
-            r"does not train on inputs of shape \(5,\) .*\n.*mat1 and mat2.*\nIs it",
-        ),
-        (
-            Net(),
-            {"targets": torch.tensor([0, 3])},
-            r"IndexError: Target 3 is out of bounds.\nFor two examples its outp",
-        ),
-        (
-            Net(),
-            {"task": TokenPrediction()},
-            r"its outputs are of shape \(2, 3\), which the task must fit \(TokenPredi",
-        ),
-    ],
-)
-def test_a_network_that_does_not_fit_its_examples_is_told(
-    network: nn.Module, changes: dict[str, object], message: str
-) -> None:
-    with pytest.raises(RecipeError, match=message):
-        trial(network, **changes).check()
-
-
 class Narrow(Net):
     def forward(self, inputs: Tensor) -> Tensor:
         return super().forward(inputs)[:, 0]
@@ -153,6 +125,22 @@ TOKENS = {"inputs": torch.zeros(2, 3, dtype=torch.int64), "targets": torch.zeros
 @pytest.mark.parametrize(
     "network, changes, message",
     [
+        (Sharing(), {}, r"the network's buffer 'table' changes in training, but is not saved.*\nRegister it with pers"),
+        (
+            Net(),
+            {"inputs": torch.randn(2, 5)},
+            r"does not train on inputs of shape \(5,\) .*\n.*mat1 and mat2.*\nIs it",
+        ),
+        (
+            Net(),
+            {"targets": torch.tensor([0, 3])},
+            r"IndexError: Target 3 is out of bounds.\nFor two examples its outp",
+        ),
+        (
+            Net(),
+            {"task": TokenPrediction()},
+            r"its outputs are of shape \(2, 3\), which the task must fit \(TokenPredi",
+        ),
         (
             Net(),
             {"classes": 4, "targets": torch.tensor([0, 1])},  # which it could train on
@@ -182,7 +170,7 @@ TOKENS = {"inputs": torch.zeros(2, 3, dtype=torch.int64), "targets": torch.zeros
         ),
     ],
 )
-def test_outputs_that_do_not_fit_the_task_are_told_with_the_layer(
+def test_a_network_that_does_not_fit_its_examples_is_told(
     network: nn.Module, changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(RecipeError, match=message):
@@ -192,7 +180,7 @@ def test_outputs_that_do_not_fit_the_task_are_told_with_the_layer(
 def test_more_outputs_than_classes_are_trained() -> None:
     tried = trial(Net(), classes=2, targets=torch.tensor([0, 1]))
     tried.check()
-    assert tried.outputs == 3
+    assert tried.obstacle_to_stacking() is None
 
 
 @pytest.mark.parametrize(

@@ -82,15 +82,15 @@ def _collected(options: Options, store: Store) -> list[Results]:
     from winnow.cli.stored import nothing_found
     from winnow.experiments import imp
     from winnow.results import collect
-    from winnow.store.experiments import identity, read_record, recipe_files
+    from winnow.store.experiments import read_record, recipe_files
     from winnow.store.lookup import is_among, unknown
 
     found: list[Results] = []
     problems: list[str] = []
     for path in recipe_files(store):
         try:
-            recipe = read_record(path)
-            if is_among(options.names, recipe.name, name := identity(recipe)):
+            name, recipe = read_record(path)
+            if is_among(options.names, recipe.name, name):
                 results = collect(imp(recipe), store, identity=name, leave_damaged=True)
                 found.append(results)
                 problems += [f"experiment {path.stem} is shown without {each}" for each in results.damaged]

@@ -16,7 +16,7 @@ from winnow.experiments.controls import ALL, chosen_controls
 from winnow.recipe import Recipe
 from winnow.steps import Step, Train
 from winnow.store import Manifest, Store
-from winnow.store.experiments import identity, read_record, recipe_files, recorded
+from winnow.store.experiments import read_record, recipe_files, recorded
 from winnow.store.failures import Failures
 from winnow.store.lookup import listed, shown
 from winnow.store.maintenance import Garbage
@@ -30,12 +30,12 @@ def experiments_table(store: Store) -> tuple[Table, list[str]]:
     table.columns[3].no_wrap = False
     for path in recipe_files(store):
         try:
-            recipe = read_record(path)
+            name, recipe = read_record(path)
             counts = _counts(store, [row.trained for row in imp(recipe).rows])
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")
             continue
-        of = f"{recipe.name} ({identity(recipe)})"
+        of = f"{recipe.name} ({name})"
         table.add_row(of, str(recipe.levels), str(recipe.replicates), _besides(recipe), *counts)
     for path in study_files(store):
         try:
@@ -188,7 +188,7 @@ def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
     for path in [*recipe_files(store), *study_files(store)]:
         try:
             is_study = path.parent.name == "studies"
-            steps = read_study(path).steps() if is_study else imp(read_record(path)).steps()
+            steps = read_study(path).steps() if is_study else imp(read_record(path)[1]).steps()
         except WinnowError as problem:
             problems.append(f"{path} cannot be followed, so every result is kept: {problem}")
             continue

@@ -23,7 +23,7 @@ from winnow.report.table import Table, mean_and_std
 from winnow.report.verdict import Fact, Verdict, verdict
 from winnow.results import Results, collect
 from winnow.store import Store
-from winnow.store.experiments import identity, read_record, recipe_files
+from winnow.store.experiments import read_record, recipe_files
 from winnow.store.files import file_name
 from winnow.store.lookup import is_among
 from winnow.store.studies import read_study, study_files, study_identity
@@ -88,8 +88,8 @@ def held(store: Store, names: Sequence[str] = ()) -> Held:
                 if is_among(names, study.recipe.name, study_identity(study)):
                     studies.append(gather(study, store, leave_damaged=True))
             else:
-                recipe = read_record(path)
-                if is_among(names, recipe.name, name := identity(recipe)):
+                name, recipe = read_record(path)
+                if is_among(names, recipe.name, name):
                     runs.append(collect(imp(recipe), store, identity=name, leave_damaged=True))
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed: {problem}")

@@ -80,15 +80,16 @@ def withdraw(store: Store, recipe: Recipe) -> None:
         _path(store, recipe).unlink(missing_ok=True)
 
 
-def read_record(path: Path) -> Recipe:
-    """The recipe in a record of a store. Data that were handed over are known from then on.
+def read_record(path: Path) -> tuple[str, Recipe]:
+    """The recipe in a record of a store, with its identity. Data that were handed over are known from then on.
 
     Raises RecipeError, also where the recipe has come to mean another experiment, since what it names has changed.
     """
     recipe = read(path)
     remember_given(path.parent.parent, recipe)
-    check_unchanged(path, identity(recipe))
-    return recipe
+    now = identity(recipe)
+    check_unchanged(path, now)
+    return now, recipe
 
 
 def check_unchanged(path: Path, now: str) -> None:
@@ -129,7 +130,7 @@ def _notes(root: Path, recipe: Recipe) -> list[tuple[str, Path]]:
 
 def _before(path: Path) -> Recipe:
     try:
-        return read_record(path)
+        return read_record(path)[1]
     except RecipeError as problem:
         raise StoreError(
             f"{problem}\nIt notes which levels, replicates and controls were run. Mend it, or move it away: then "
@@ -159,8 +160,7 @@ def recorded(store: Store) -> tuple[list[tuple[str, Recipe]], list[str]]:
     problems: list[str] = []
     for path in recipe_files(store):
         try:
-            recipe = read_record(path)
-            found.append((identity(recipe), recipe))
+            found.append(read_record(path))
         except WinnowError as problem:
             problems.append(f"experiment {path.stem} cannot be followed, and is left out: {problem}")
     return found, problems

@@ -96,12 +96,6 @@ class Trial:
     def _batch(self, lanes: int) -> tuple[Tensor, Tensor]:
         return torch.stack([self.inputs] * lanes), torch.stack([self.targets] * lanes)
 
-    @property
-    def outputs(self) -> int | None:
-        """How many classes the network tells apart; None where its outputs are no tensor of such."""
-        outputs = self._outputs
-        return outputs.shape[-1] if isinstance(outputs, Tensor) and outputs.ndim > 1 else None
-
     @cached_property
     def _outputs(self) -> Any:
         return outputs_of(self.network, self.values, self.inputs)
