@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import warnings
+from typing import Any
 
 import pytest
 import torch
@@ -253,6 +255,26 @@ def test_a_layer_without_a_single_weight_left_in_a_lane_is_trained_all_the_same(
     losses, _ = engine.gradients(packed, images, labels)
     expected, _ = Plain(network).gradients(state, images, labels)
     torch.testing.assert_close(losses, expected)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "Sparse CSR tensor support is in beta state.",
+        "Sparse invariant checks are implicitly disabled. Memory errors (e.g. SEGFAULT) will occur",
+    ],
+)
+def test_what_pytorch_says_once_of_sparse_matrices_does_not_reach_the_user(words, monkeypatch, recwarn):
+    """Which of the two it says, and whether it has said it yet, depends on its version and on the tests before."""
+    made = torch.sparse_csr_tensor
+
+    def warned(*arguments: Any, **options: Any) -> Tensor:
+        warnings.warn(words, UserWarning, stacklevel=2)
+        return made(*arguments, **options)
+
+    monkeypatch.setattr(torch, "sparse_csr_tensor", warned)
+    Perceptron(build("lenet-16-8", (1, 6, 6), CLASSES), {})
+    assert not recwarn.list
 
 
 @pytest.mark.parametrize("engine", [Plain, Stacked, Perceptron])

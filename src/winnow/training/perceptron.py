@@ -94,7 +94,7 @@ class Perceptron:
         if names is None:
             raise ValueError("this engine trains sequences of linear layers and ReLU alone")
         self.names = names
-        _accept_beta()
+        _accept_warnings()
         self.patterns = {
             name: Pattern.of(mask)
             for name, mask in masks.items()
@@ -242,10 +242,10 @@ def _compressed(rows: Tensor, count: int) -> Tensor:
     return starts.int()
 
 
-def _accept_beta() -> None:
-    """Take PyTorch's one warning that its CSR tensors are in beta, which says nothing to our users."""
+def _accept_warnings() -> None:
+    """Take what PyTorch says once of its CSR tensors, which is nothing to our users: beta, and (2.11) unchecked."""
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor support is in beta|invariant checks)")
         _csr(torch.tensor([0, 0]), torch.tensor([], dtype=torch.int64), torch.tensor([]), (1, 1))
 
 
