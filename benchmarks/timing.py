@@ -42,7 +42,25 @@ def machine() -> str:
     )
 
 
-def matrix_product_rate(size: int = 1024) -> float:
-    """Floating-point operations a second of a float32 matrix product: the arithmetic limit, as measured."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    return 2 * size**3 / alternate({"product": lambda: a @ b}, rounds=15)["product"]
+def matrix_product_rate(
+    size: int | None = None, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> float:
+    """Floating-point operations a second of a large matrix product: the arithmetic limit, as measured.
+
+    On a GPU in float32 it is that of TF32, which PyTorch takes for convolutions.
+    """
+    is_on_cpu = torch.device(device).type == "cpu"
+    size = size or (1024 if is_on_cpu else 8192)
+    a, b = (torch.rand(size, size, device=device).to(dtype) for _ in range(2))
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision(before if is_on_cpu else "high")
+    seconds = alternate({"product": lambda: a @ b}, rounds=15)["product"]
+    torch.set_float32_matmul_precision(before)
+    return 2 * size**3 / seconds
+
+
+def copy_rate(device: torch.device | str, size: int = 1 << 28) -> float:
+    """Bytes a second that a large copy reads and writes: the memory limit, as measured."""
+    source = torch.zeros(size, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    return 2 * size / alternate({"copy": lambda: target.copy_(source)}, rounds=9)["copy"]
