@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -52,7 +53,7 @@ class OneByOne(Dataset[tuple[Tensor, Tensor]]):
         return len(self.images)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        row, column = torch.randint(0, 2 * PADDING + 1, (2,)).tolist()
+        row, column = (int(offset) for offset in torch.randint(0, 2 * PADDING + 1, (2,)))
         padded = F.pad(self.images[index].float() / 255, (PADDING,) * 4)
         cut = padded[:, row : row + SHAPE[1], column : column + SHAPE[2]]
         return (cut.flip(-1) if torch.rand(()) < 0.5 else cut), self.labels[index]
@@ -172,9 +173,9 @@ def main() -> None:
     labels = torch.randint(0, CLASSES, (EXAMPLES,), generator=stream)
     data = Resident(images, labels, mean=None, std=None, scale=255, device=device)
 
-    first = "PyTorch, DataLoader"
-    loops = {
-        (first, "float32", 1): plain_loop(options.network, loaded(images, labels, options.workers, device), device),
+    first = ("PyTorch, DataLoader", "float32", 1)
+    loops: dict[tuple[str, str, int], Callable[[int], None]] = {
+        first: plain_loop(options.network, loaded(images, labels, options.workers, device), device),
         ("PyTorch, resident", "float32", 1): plain_loop(options.network, resident(data), device),
     }
     for precision in options.precisions:
@@ -184,17 +185,18 @@ def main() -> None:
                 loops[f"Winnow {engine}", precision, lanes] = made
 
     count = options.iterations
-    runs = {loop: (lambda run=run: run(count)) for loop, run in loops.items()}
-    medians = alternate(runs, rounds=options.rounds)
+    runs = {str(loop): partial(run, count) for loop, run in loops.items()}
+    seconds = alternate(runs, rounds=options.rounds)
+    medians = {loop: seconds[str(loop)] for loop in loops}
     least = {precision: limits(options.network, precision, device) for precision in {"float32", *options.precisions}}
     for precision, (arithmetic, memory) in sorted(least.items()):
         print(f"{options.network}, batch {BATCH}, {precision}: limits of arithmetic {1e3 * arithmetic:.3f} ms, "
               f"of memory {1e3 * memory:.3f} ms per lane and iteration")  # fmt: skip
-    base = medians[first, "float32", 1] / count
+    base = medians[first] / count
     titles = ("ms/lane-it", "lane-it/s", "images/s", "x DataLoader", "of the limit")
     print(f"{'':20}{'':10}{'lanes':>6}" + "".join(f"{title:>14}" for title in titles))
-    for (name, precision, lanes), seconds in medians.items():
-        each = seconds / count / lanes
+    for (name, precision, lanes), median in medians.items():
+        each = median / count / lanes
         rates = f"{1e3 * each:14.3f}{1 / each:14,.1f}{BATCH / each:14,.0f}"
         print(f"{name:20}{precision:10}{lanes:6}{rates}{base / each:14.2f}{each / max(least[precision]):14.2f}")
 
