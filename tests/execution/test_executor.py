@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, planned, run, ticket
-from winnow.errors import WinnowError
+from winnow.errors import RecipeError, WinnowError
 from winnow.execution import part
+from winnow.execution.choosing import chosen
 from winnow.execution.estimate import estimate
 from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
@@ -266,6 +267,16 @@ def test_a_training_that_diverges_after_the_rewind_point_leaves_that_stored(tmp_
     experiment = imp(wild)
     assert set(plan.failed) == {ticket(experiment, 0, replicate) for replicate in range(2)}
     assert all(Store(tmp_path).has(point, Content.FULL) for point in experiment.rewind_points.values())
+
+
+@pytest.mark.parametrize("changes", [{"train.batch": 1}, {"train.batch": 5, "train.accumulate": 3}])
+def test_batches_of_one_example_are_refused_where_batch_norm_has_nothing_to_take_a_variance_of(
+    changes: dict[str, Any],
+) -> None:
+    step, cpu = ticket(imp(RECIPE.edited(changes)), 0), torch.device("cpu")
+    with pytest.raises(RecipeError, match=r"does not train on one example at a time.*\nValueError: .*\nGive a batch"):
+        chosen(step, cpu)
+    chosen(ticket(imp(RECIPE.edited(changes | {"model.name": "lenet-8"})), 0), cpu)
 
 
 def test_layer_collapse_ends_a_replicate_with_its_results_kept(tmp_path: Path) -> None:

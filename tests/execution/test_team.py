@@ -172,6 +172,31 @@ def test_each_process_takes_its_share_of_every_batch() -> None:
     assert images.shape[:2] == labels.shape == (1, 3)
 
 
+@pytest.mark.parametrize(
+    "network, batch, parts, can_be",
+    [
+        ("lenet-16", 8, 4, True),
+        ("lenet-16", 6, 2, True),  # three for each, in parts of two and one: the same mean
+        ("lenet-16", 8, 8, False),  # a part without examples has no mean
+        ("resnet-8", 8, 4, True),
+        ("resnet-8", 12, 4, False),  # parts of four and two, where one process normalizes three at a time
+    ],
+)
+def test_a_batch_in_parts_is_shared_where_it_comes_to_the_same(
+    network: str, batch: int, parts: int, can_be: bool
+) -> None:
+    shared = course(recipe(model__name=network, train__batch=batch, train__accumulate=parts))
+    if can_be:
+        the_part(shared)
+        return
+    with pytest.raises(
+        RecipeError,
+        match=rf"train.batch is {batch} in {parts} parts \(train.accumulate\), of which 2 processes cannot share each "
+        rf"evenly.\nChoose a multiple of {2 * parts}, ",
+    ):
+        the_part(shared)
+
+
 def test_what_several_processes_cannot_share_says_so() -> None:
     with pytest.raises(
         RecipeError, match=r"train.batch is 25, which 2 processes cannot share evenly.\nChoose a multiple"

@@ -15,6 +15,7 @@ from winnow import data
 from winnow.errors import RecipeError
 from winnow.execution import masking
 from winnow.execution.lanes import batches, lanes
+from winnow.execution.masks import anatomy
 from winnow.execution.run import run as winnow_run
 from winnow.execution.training import initial_state, starting_state
 from winnow.experiments import controls, imp
@@ -108,6 +109,17 @@ def test_a_control_of_signs_starts_with_the_tickets_state_but_for_its_magnitudes
         assert (weight > 0)[kept].sum() == (before > 0)[kept].sum()
         altered.parameters[name] = rewound.parameters[name]
     assert_same_bits(altered, rewound)  # everything else, the optimizer's buffers and their age too
+
+
+def test_signs_that_were_shuffled_agree_with_those_that_training_began_with(controlled: Path) -> None:
+    found = anatomy(imp(ALL.edited({"replicates": 1})), Store(controlled), identity="all")
+    agreeing = {
+        (record.control, record.level): record.value
+        for record in found.records
+        if record.metric == "sign_agreement" and not record.layer
+    }
+    for level in (1, 2):
+        assert agreeing["signs", level] > 0.8 and agreeing["signs-shuffled", level] > 0.8  # half, with W_0's own
 
 
 def test_the_dense_network_trained_longer_is_ordinary_training_that_goes_on(controlled: Path) -> None:

@@ -125,6 +125,11 @@ def test_what_cannot_mean_anything_is_refused_in_words(settings: dict[str, Any],
         stability(RECIPE, **({"density": 0.107, "at": AT} | settings))
 
 
+def test_a_line_is_measured_on_several_examples_since_batch_norm_takes_their_variance() -> None:
+    with pytest.raises(RecipeError, match=r"examples is 1. Give at least 2"):
+        instability(RECIPE, at=AT, examples=1)
+
+
 @pytest.mark.parametrize("onset", [0, 1, 2, 3, 6, 12, 25, 50, 100, None])
 def test_bisection_finds_the_onset_with_at_most_half_of_the_grid(onset: int | None) -> None:
     grid = candidates(100, 2.0)

@@ -22,6 +22,8 @@ def chosen(step: Train, device: torch.device, *, engine: EngineName = "auto", wi
     trial = Trial(module, network.initial_values(0, 0), task, inputs, targets, network.classes)
     if network.source is not None:
         trial.check()
+    if course.batch // (course.accumulate or 1) == 1:
+        trial.check_alone()
     return choose(
         module,
         device,

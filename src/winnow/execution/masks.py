@@ -11,13 +11,13 @@ from torch import Tensor
 from winnow.anatomy import Anatomy, MaskRecord, Relation
 from winnow.errors import MissingResult
 from winnow.execution.executor import Executor
-from winnow.execution.training import initial_state
+from winnow.execution.training import starting_state
 from winnow.experiments import Experiment, Row
 from winnow.experiments.experiment import TICKET
 from winnow.pruning import Mask
 from winnow.pruning.overlap import Packed, Shared, chance, together
 from winnow.pruning.units import units
-from winnow.steps import Content, Init, Prune, Step, Train
+from winnow.steps import Content, Prune, Step, Train
 from winnow.store import Store
 
 
@@ -107,11 +107,11 @@ def _signs(experiment: Experiment, identity: str, row: Row, mask: Mask, store: S
 
 
 def _initial(row: Row, store: Store) -> Mapping[str, Tensor]:
-    """W_0 of a training: the values that the first of the trainings behind it began with."""
+    """W_0 of a training: the values that the first of the trainings behind it began with, altered where they were."""
     origin = row.trained.origin
-    while not isinstance(origin, Init):
+    while isinstance(origin, Train):
         origin = origin.origin
-    return initial_state(origin, store).values()
+    return starting_state(origin, store).values()
 
 
 def _of_two(

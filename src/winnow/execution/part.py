@@ -115,8 +115,9 @@ def part(
     is_random = draws(module, trial_batch(course)[0])
     randomness = LaneRandomness(noises, state.device, shard) if is_random else None
     if team is not None:
-        _check(course, choice, team)
-        if course.batch_norm is None and has_batch_norm(module):
+        is_synchronized = course.batch_norm is None and has_batch_norm(module)
+        _check(course, choice, team, is_by_parts=is_random or is_synchronized)
+        if is_synchronized:
             synchronize_(module, team)
             choice = Choice("plain", 1, "batch normalization over several processes is computed lane by lane")
     masks = state.masks or masks
@@ -136,11 +137,19 @@ def part(
     return Part(course, state, masks, engine, update, examples.batches(noises, course, shard), examples, team, rewiring)
 
 
-def _check(course: Course, choice: Choice, team: Team) -> None:
+def _check(course: Course, choice: Choice, team: Team, *, is_by_parts: bool) -> None:
+    """`is_by_parts` is whether it matters which examples share a part of the batch: then each part must be shared."""
     if course.batch % team.size:
         raise RecipeError(
             f"train.batch is {course.batch}, which {team.size} processes cannot share evenly.\n"
             f"Choose a multiple of {team.size}, or another --nproc-per-node."
+        )
+    share, parts = course.batch // team.size, course.accumulate or 1
+    if parts > share or (is_by_parts and share % parts):
+        raise RecipeError(
+            f"train.batch is {course.batch} in {parts} parts (train.accumulate), of which {team.size} processes cannot "
+            f"share each evenly.\nChoose a multiple of {parts * team.size}, another train.accumulate, or another "
+            f"--nproc-per-node."
         )
     if choice.name in ("compiled", "graphed"):
         raise RecipeError(

@@ -78,7 +78,7 @@ def _stops(place: Place, early: Sequence[float]) -> list[int]:
 
 
 def _check(samples: int, points: int, examples: int, early: Sequence[float], at: Sequence[Amount]) -> None:
-    for name, value, least in (("samples", samples, 2), ("points", points, 3), ("examples", examples, 1)):
+    for name, value, least in (("samples", samples, 2), ("points", points, 3), ("examples", examples, 2)):
         if value < least:
             raise RecipeError(f"{name} is {value}. Give at least {least}.")
     if not all(0 < part < 1 for part in early):

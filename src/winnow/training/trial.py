@@ -64,6 +64,24 @@ class Trial:
                     f"restart could restore it.\nRegister it with persistent=True."
                 )
 
+    def check_alone(self) -> None:
+        """Raise RecipeError where the network cannot be trained on one example at a time, as with batch norm it may be.
+
+        That takes the variance of each channel, of which a linear layer gives one number for an example.
+        """
+        try:
+            with seeded(0):
+                inputs, targets = self._batch(1)
+                Plain(self.network, task=self.task).gradients(self._lanes(1), inputs[:, :1], targets[:, :1])
+        except WinnowError:
+            raise
+        except Exception as error:  # it is not our code that runs here
+            raise RecipeError(
+                f"the network does not train on one example at a time, as train.batch and train.accumulate ask for.\n"
+                f"{type(error).__name__}: {_first_line(error)}\n"
+                f"Give a batch, or parts of it, of 2 examples at least."
+            ) from error
+
     def obstacle_to_stacking(self) -> str | None:
         """Why two lanes cannot be computed as one, or do not come out as they do one by one; None where they do."""
         plain, stacked = Plain(self.network, task=self.task), Stacked(self.network, task=self.task)
