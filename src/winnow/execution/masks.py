@@ -10,6 +10,7 @@ from torch import Tensor
 
 from winnow.anatomy import Anatomy, MaskRecord, Relation
 from winnow.errors import MissingResult
+from winnow.execution.examples import trial_batch
 from winnow.execution.executor import Executor
 from winnow.execution.training import initial_state
 from winnow.experiments import Experiment, Row
@@ -75,12 +76,12 @@ def _of_one(experiment: Experiment, identity: str, row: Row, mask: Mask, store: 
         place = (identity, experiment.recipe.name, "", row.control, row.replicate, row.level, mask.density)
         return MaskRecord(*place, "", None, None, None, layer, metric, value)
 
-    network = row.trained.course.network
+    course = row.trained.course
     values = _initial(row, store)
     yield record("", "density", mask.density)
     for layer, density in mask.layer_densities().items():
         yield record(layer, "density", density)
-    counted = units(network.build(), values, mask, network.shape)
+    counted = units(course.network.build(), values, mask, trial_batch(course)[0][:1])
     for layer in [layer for layer in mask if layer in counted]:  # embeddings, say, compute no units
         of_layer = counted[layer]
         yield record(layer, "units", float(of_layer.count))

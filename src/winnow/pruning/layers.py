@@ -226,9 +226,14 @@ def _is_in_attention(modules: dict[str, nn.Module], owner: str) -> bool:
 def _what(module: nn.Module, name: str) -> str:
     if is_bias(name):
         return "bias"
-    if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower():
+    if is_normalization(module):
         return "normalization"
     return f"no kernel ({type(module).__name__})"
+
+
+def is_normalization(module: nn.Module) -> bool:
+    """Whether a module is a normalization: PyTorch's, or one whose class is called so."""
+    return isinstance(module, _NORMS) or "norm" in type(module).__name__.lower()
 
 
 def _matching(found: dict[str, _Use], patterns: Sequence[str]) -> list[str]:
