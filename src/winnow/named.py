@@ -71,9 +71,7 @@ def _is_dotted(module: str) -> bool:
 
 
 def _imported(place: str, field: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:  # the installed command does not look where the user stands
-        sys.path.append(here)
+    here = _looked_for_in(Path.cwd())  # the installed command does not look where the user stands
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
@@ -83,6 +81,13 @@ def _imported(place: str, field: str) -> ModuleType:
                 f"Name a file instead: 'path/to/file.py:function'."
             ) from None
         raise RecipeError(f"field {field}: '{place}' cannot be imported: {error}.") from error
+
+
+def _looked_for_in(folder: Path) -> str:
+    """Have Python look for modules in a folder too, after all other places; gives the folder as it is looked for."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return str(folder)
 
 
 @lru_cache(maxsize=64)
@@ -96,6 +101,7 @@ def _from_file(path: Path, field: str) -> ModuleType:
         raise RecipeError(f"field {field}: '{path}' is no Python module.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look a class's module up there
+    _looked_for_in(path.parent)  # what lies beside it, as where Python runs the file
     try:
         spec.loader.exec_module(module)
     except Exception as error:
