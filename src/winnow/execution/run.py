@@ -22,9 +22,9 @@ from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
 from winnow.experiments.retraining import switches
 from winnow.experiments.words import start
+from winnow.facts import further_names
 from winnow.from_recipe import timeline
 from winnow.handed import handed_data, handed_network, names_of_its_own
-from winnow.models import tied
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import names, to_toml
@@ -151,7 +151,7 @@ class Run:
 def _under_every_name(state: State, row: Row) -> dict[str, Tensor]:
     """A training state's parameters and buffers as a state dict, in which a shared tensor stands under each name."""
     values = state.values()
-    shared = tied(row.trained.course.network.build())
+    shared = further_names(row.trained.course.network)
     return dict(values) | {name: values[known].clone() for name, known in shared.items()}
 
 
