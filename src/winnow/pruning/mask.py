@@ -58,6 +58,10 @@ class Mask(Mapping[str, Tensor]):
             return NotImplemented
         return list(self) == list(other) and all(torch.equal(self[name], other[name]) for name in self)
 
+    def __reduce__(self) -> tuple[type[Mask], tuple[dict[str, Tensor]]]:
+        """How a mask is copied and pickled, which what keeps it from changing would not allow."""
+        return Mask, (dict(self._kept),)
+
     def __hash__(self) -> int:
         return hash(tuple((name, int(tensor.sum())) for name, tensor in self.items()))
 
