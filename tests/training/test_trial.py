@@ -177,6 +177,16 @@ def test_a_network_that_does_not_fit_its_examples_is_told(
         trial(network, **changes).check()
 
 
+def test_a_network_that_needs_several_examples_is_told_where_one_comes_alone() -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    trial(network).check()
+    trial(Net(), alone=True).check()
+    with pytest.raises(
+        RecipeError, match=r"not on one alone: Expected more than 1 value .*\n.* train.batch at least 2"
+    ):
+        trial(network, alone=True).check()
+
+
 def test_more_outputs_than_classes_are_trained() -> None:
     tried = trial(Net(), classes=2, targets=torch.tensor([0, 1]))
     tried.check()

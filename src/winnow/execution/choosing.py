@@ -19,8 +19,9 @@ def chosen(step: Train, device: torch.device, *, engine: EngineName = "auto", wi
     course = step.course
     network, task, (inputs, targets) = course.network, task_of(course), trial_batch(course)
     module = network.build()
-    trial = Trial(module, network.initial_values(0, 0), task, inputs, targets, network.classes)
-    if network.source is not None:
+    is_alone = course.batch // (course.accumulate or 1) == 1
+    trial = Trial(module, network.initial_values(0, 0), task, inputs, targets, network.classes, is_alone)
+    if network.source is not None or is_alone:
         trial.check()
     return choose(
         module,

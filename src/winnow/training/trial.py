@@ -40,6 +40,9 @@ class Trial:
     classes: int | None = None
     """How many classes or tokens there are; None where that is not known."""
 
+    alone: bool = False
+    """Whether an example is trained on by itself: in a batch of one, or in a part of one."""
+
     def check(self) -> None:
         """Raise RecipeError where the network cannot be trained on such examples for the task."""
         before = {name: buffer.clone() for name, buffer in unsaved_buffers(self.network).items()}
@@ -63,6 +66,20 @@ class Trial:
                     f"the network's buffer '{name}' changes in training, but is not saved, so neither a rewind nor a "
                     f"restart could restore it.\nRegister it with persistent=True."
                 )
+        if self.alone:
+            self._check_alone()
+
+    def _check_alone(self) -> None:
+        """Raise RecipeError where a network trains on two examples and not on one, as with batch normalization."""
+        inputs, targets = self._batch(1)
+        try:
+            with seeded(0):
+                Plain(self.network, task=self.task).gradients(self._lanes(1), inputs[:, :1], targets[:, :1])
+        except Exception as error:  # it is not our code that runs here
+            raise RecipeError(
+                f"the network trains on two examples together and not on one alone: {_first_line(error)}.\n"
+                f"Batch normalization needs several. Give train.batch at least 2, for each of train.accumulate's parts."
+            ) from error
 
     def obstacle_to_stacking(self) -> str | None:
         """Why two lanes cannot be computed as one, or do not come out as they do one by one; None where they do."""
