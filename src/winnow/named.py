@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -64,6 +65,12 @@ def code(value: Any) -> str:
 def _of_text(text: str) -> str:
     """Of a long module the syntax tree takes a second."""
     return hashlib.sha256(ast.dump(ast.parse(text)).encode()).hexdigest()[:16]
+
+
+def told(error: BaseException) -> str:
+    """An error of code that is not ours: what it says, and where it arose."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
 
 
 def _is_dotted(module: str) -> bool:
