@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -29,9 +29,10 @@ from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import names, to_toml
 from winnow.results import Results, collect
-from winnow.steps import Init
+from winnow.steps import Init, Step
 from winnow.store import Store
 from winnow.store.experiments import identity, record, withdraw
+from winnow.store.failures import Failures
 from winnow.store.lookup import recipe_called
 from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
@@ -40,6 +41,8 @@ from winnow.training.state import State
 from winnow.unreached import tell_unreached
 
 Device = Literal["auto", "cpu", "cuda"]
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Run:
         step = self.row(level, replicate).mask
         if step is None:
             raise RecipeError("level 0 is the dense network, which has no mask. Levels begin at 1.")
-        return self.store.mask(step)
+        return self._stored(self.store.mask, step, "mask")
 
     def rewind_point(self, replicate: int = 0) -> State:
         """The training state at iteration k that the replicate's tickets restart from."""
@@ -123,7 +126,22 @@ class Run:
         0.8
         """
         row = self.row(self.smallest if level is None else level, replicate)
-        return _under_every_name(self.store.state(row.trained), row)
+        return _under_every_name(self._stored(self.store.state, row.trained, "trained network"), row)
+
+    def _stored(self, read: Callable[[Step], _Result], step: Step, what: str) -> _Result:
+        """A step's result; raises MissingResult with the reason where there is none."""
+        try:
+            return read(step)
+        except MissingResult:
+            place = self.experiment.labels()[step]
+            if failure := Failures(self.store).behind(step):
+                raise MissingResult(
+                    f"there is no {what} ({place}), since what it needs failed: {failure.message}"
+                ) from None
+            raise MissingResult(
+                f"the store {self.store.root} does not hold the {what} ({place}).\n"
+                f'With keep="last", weights of the dense network and of the last level stay, and no others.'
+            ) from None
 
     @property
     def smallest(self) -> int:
