@@ -20,6 +20,9 @@ FORMAT = 1
 """The version of the mask file: safetensors, one uint8 tensor of packed bits for each layer (numpy's `packbits`,
 most significant bit first, weights in row-major order) and the layers' shapes as JSON in the metadata."""
 
+WRAPPERS = {"module.": "module", "_orig_mod.": "_orig_mod"}
+"""What DataParallel's kin and torch.compile put before a network's names, and where they keep the network itself."""
+
 
 class Mask(Mapping[str, Tensor]):
     """Which weights remain, as one boolean tensor for each prunable parameter, by its name in the state dict.
