@@ -74,6 +74,11 @@ class Ticket:
             if own[name].shape != value.shape:
                 shapes = tuple(value.shape), tuple(own[name].shape)
                 raise TicketError(f"the ticket's '{name}' has shape {shapes[0]}; the network's has {shapes[1]}.")
+        if empty := next((name for name, tensor in own.items() if getattr(tensor, "is_meta", False)), ""):
+            raise TicketError(
+                f"the network's '{empty}' lies on the meta device, which holds no values.\n"
+                f"Build it on the CPU, or give it room: network.to_empty(device='cpu')."
+            )
         network.load_state_dict(dict(self.state))
         self.mask.apply_(network)
 

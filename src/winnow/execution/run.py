@@ -128,6 +128,23 @@ class Run:
         row = self.row(self.smallest if level is None else level, replicate)
         return _under_every_name(self._stored(self.store.state, row.trained, "trained network"), row)
 
+    def network(self, level: int | None = None, replicate: int = 0) -> nn.Module:
+        """The network that a level's training left, as a plain PyTorch module in evaluation mode, on the CPU.
+
+        It holds what `trained` gives. A ticket to be trained again is made of it by `ticket(level).apply_(network)`.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = run("digits", store=folder, replicates=1, levels=1, train__length="40it", control=[])
+        ...     network = found.network(level=1)
+        >>> network(torch.zeros(1, 1, 8, 8)).shape
+        torch.Size([1, 10])
+        """
+        weights = self.trained(level, replicate)
+        network = self.row(0, replicate).trained.course.network.plain()
+        network.load_state_dict(weights)
+        return network.eval()
+
     def _stored(self, read: Callable[[Step], _Result], step: Step, what: str) -> _Result:
         """A step's result; raises MissingResult with the reason where there is none."""
         try:

@@ -59,8 +59,11 @@ def without_values(construct: Construct) -> nn.Module:
                 network = construct()
         except Exception:  # whatever is wrong, the CPU will tell better
             network = None
-    if network is not None and not _holds_values(network):
-        return network
+    return network if network is not None and not _holds_values(network) else with_values(construct)
+
+
+def with_values(construct: Construct) -> nn.Module:
+    """The network on the CPU, drawn under a seed that says nothing."""
     with seeded(0), torch.device("cpu"):
         return construct()
 

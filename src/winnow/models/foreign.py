@@ -234,6 +234,14 @@ def _kind(value: Any) -> str:
     return type(value).__name__
 
 
+def as_written(network: nn.Module) -> nn.Module:
+    """A network without what Winnow has added to it, changed in place: it gives again what its own code gives."""
+    hooks = cast("dict[int, Any]", network._forward_hooks)  # pyright: ignore[reportPrivateUsage]
+    for handle in [handle for handle, hook in hooks.items() if hook is _logits_alone]:
+        del hooks[handle]
+    return network
+
+
 def is_here(name: str) -> bool:
     """Whether a network can be built: one that was handed over as an object cannot be in another process."""
     found = foreign(name)
