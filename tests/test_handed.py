@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import copy
 import functools
+import pickle
 import sys
 from dataclasses import dataclass
 from enum import Enum
@@ -16,7 +18,7 @@ from torch.utils.data import TensorDataset
 import winnow
 from winnow import fingerprint
 from winnow.data import described, opened
-from winnow.errors import RecipeError
+from winnow.errors import MissingResult, RecipeError
 from winnow.experiments import imp
 from winnow.handed import handed_data, handed_network
 from winnow.results import collect
@@ -95,6 +97,34 @@ def test_a_ticket_fits_the_network_under_all_its_names(found: winnow.Run, tmp_pa
     assert network.again.weight is network.shared.weight
     assert set(ticket.state) == set(network.state_dict())
     assert not network.shared.weight[~ticket.mask["shared.weight"]].any()
+
+
+def test_the_network_of_a_level_is_plain_and_computes_what_was_measured(found: winnow.Run) -> None:
+    network = found.network(2, replicate=1)
+    (of,) = [each for each in found.results.trainings if each.row is found.row(2, 1)]
+    inputs, targets = pair()[1].tensors
+    accuracy = (network(inputs).argmax(1) == targets).double().mean().item()
+    assert accuracy == pytest.approx(of.curve.rows[30]["test_accuracy"])
+    assert type(network) is Small and network.again.weight is network.shared.weight
+    assert not network._forward_hooks and not network.training  # pyright: ignore[reportPrivateUsage]
+    assert not network.frozen.weight.requires_grad
+    pickle.loads(pickle.dumps(copy.deepcopy(network)))
+    found.ticket(2, 1).apply_(network)
+    assert torch.equal(network.last.bias, found.ticket(2, 1).state["last.bias"])
+
+
+def test_what_a_level_without_result_lacks_is_told(tmp_path: Path) -> None:
+    collapsing = TINY | {"levels": 9, "replicates": 1, "prune__rate__output": 0.9}
+    run = winnow.run(model=Small, data=pair(), store=tmp_path / "store", keep="last", **collapsing)
+    for look in (run.mask, run.trained, run.ticket):
+        with pytest.raises(
+            MissingResult, match=r"\(.*level 9, replicate 0\), since what it needs failed: level \d would leave no we"
+        ):
+            look(9)
+    with pytest.raises(
+        MissingResult, match=r'does not hold the trained network \(ticket, level 1, .*\nWith keep="last"'
+    ):
+        run.trained(1)
 
 
 def test_the_same_objects_find_the_results_of_the_first(found: winnow.Run) -> None:

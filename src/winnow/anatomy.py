@@ -89,6 +89,10 @@ class Anatomy:
     same: frozenset[str]
     """The controls that are trained under tickets' masks, of which there is nothing to compare."""
 
+    is_network_here: bool = True
+    """Whether the network can be looked at, as one that was handed over from Python cannot be elsewhere: without it
+    units are not known, nor signs where W_0 is not stored."""
+
     @cached_property
     def _index(self) -> dict[tuple[str, str, str, str, str], list[MaskRecord]]:
         index: dict[tuple[str, str, str, str, str], list[MaskRecord]] = {}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from winnow.data.augment import Augmentation
 from winnow.errors import RecipeError
-from winnow.models import build, draw_own, initialize
+from winnow.models import build, draw_own, initialize, plain
 from winnow.models.drawing import ready
 from winnow.models.foreign import is_fixed, is_here
 from winnow.models.initialize import Scheme
@@ -41,6 +41,10 @@ class Network:
         """The network without values (see `winnow.models.build`), to be trained on a device where one is given."""
         network = build(self.place or self.name, self.shape, self.classes)
         return network if device is None else ready(network, device)
+
+    def plain(self) -> nn.Module:
+        """The network as a module to be used elsewhere (see `winnow.models.plain`)."""
+        return plain(self.place or self.name, self.shape, self.classes)
 
     @property
     def is_here(self) -> bool:

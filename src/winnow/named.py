@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
+import traceback
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
@@ -66,14 +67,18 @@ def _of_text(text: str) -> str:
     return hashlib.sha256(ast.dump(ast.parse(text)).encode()).hexdigest()[:16]
 
 
+def told(error: BaseException) -> str:
+    """An error of code that is not ours: what it says, and where it arose."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
+
+
 def _is_dotted(module: str) -> bool:
     return all(part.isidentifier() for part in module.split("."))
 
 
 def _imported(place: str, field: str) -> ModuleType:
-    here = str(Path.cwd())
-    if here not in sys.path:  # the installed command does not look where the user stands
-        sys.path.append(here)
+    here = _looked_for_in(Path.cwd())  # the installed command does not look where the user stands
     try:
         return importlib.import_module(place)
     except ModuleNotFoundError as error:
@@ -83,6 +88,13 @@ def _imported(place: str, field: str) -> ModuleType:
                 f"Name a file instead: 'path/to/file.py:function'."
             ) from None
         raise RecipeError(f"field {field}: '{place}' cannot be imported: {error}.") from error
+
+
+def _looked_for_in(folder: Path) -> str:
+    """Have Python look for modules in a folder too, after all other places; gives the folder as it is looked for."""
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+    return str(folder)
 
 
 @lru_cache(maxsize=64)
@@ -96,6 +108,7 @@ def _from_file(path: Path, field: str) -> ModuleType:
         raise RecipeError(f"field {field}: '{path}' is no Python module.")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses and pickling look a class's module up there
+    _looked_for_in(path.parent)  # what lies beside it, as where Python runs the file
     try:
         spec.loader.exec_module(module)
     except Exception as error:

@@ -13,7 +13,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from winnow.errors import MaskError, StoreError, TicketError
-from winnow.pruning.mask import Mask
+from winnow.pruning.mask import WRAPPERS, Mask
 from winnow.store.files import write_file
 
 FORMAT = 1
@@ -58,6 +58,12 @@ class Ticket:
         Raises TicketError where names or shapes differ, and then leaves the network as it was.
         """
         own = network.state_dict()
+        for prefix, inside in WRAPPERS.items():
+            if own and all(name.startswith(prefix) for name in own) and not any(map(own.__contains__, self.state)):
+                raise TicketError(
+                    f"the network is wrapped, and calls its parameters '{prefix}NAME'.\n"
+                    f"Give the network inside, network.{inside}: the two share their parameters."
+                )
         if missing := [name for name in own if name not in self.state]:
             raise TicketError(
                 f"the ticket has no value for '{missing[0]}' of the network; it has {', '.join(self.state)}."
@@ -68,11 +74,17 @@ class Ticket:
             if own[name].shape != value.shape:
                 shapes = tuple(value.shape), tuple(own[name].shape)
                 raise TicketError(f"the ticket's '{name}' has shape {shapes[0]}; the network's has {shapes[1]}.")
+        if empty := next((name for name, tensor in own.items() if getattr(tensor, "is_meta", False)), ""):
+            raise TicketError(
+                f"the network's '{empty}' lies on the meta device, which holds no values.\n"
+                f"Build it on the CPU, or give it room: network.to_empty(device='cpu')."
+            )
         network.load_state_dict(dict(self.state))
         self.mask.apply_(network)
 
     def save(self, path: Path | str) -> None:
-        """Write the ticket to a file, whole or not at all."""
+        """Write the ticket to a file of safetensors, whole or not at all."""
+        check_file_name(Path(path))
         tensors = {f"state/{name}": value.detach().cpu().contiguous() for name, value in self.state.items()}
         tensors |= {f"mask/{name}": kept for name, kept in self.mask.items()}
         order = {"state": list(self.state), "mask": list(self.mask)}
@@ -100,3 +112,15 @@ class Ticket:
             raise TicketError(f"there is no file '{path}'.") from None
         except (OSError, SafetensorError, KeyError, ValueError, TypeError, MaskError, StoreError) as error:
             raise TicketError(f"'{path}' is not a ticket: {error}.") from None
+
+
+_OTHERS = dict.fromkeys((".pt", ".pth", ".ckpt", ".bin"), "torch.load") | {".npz": "numpy.load", ".onnx": "ONNX"}
+
+
+def check_file_name(path: Path) -> None:
+    """Raise TicketError for a name by which a file of safetensors would be taken for another kind."""
+    if path.suffix in _OTHERS:
+        raise TicketError(
+            f"'{path}' would be taken for a file of {_OTHERS[path.suffix]}, and what is written is safetensors.\n"
+            f"Name it '{path.with_suffix('.safetensors')}'."
+        )

@@ -31,6 +31,12 @@ def test_a_ticket_of_a_finished_run_is_written(winnow: Winnow, finished: Path, t
     assert shown.code == 0 and shown.out == said.out.partition("\n")[2]
 
 
+def test_a_network_is_not_written_as_what_it_is_not(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
+    words = ("digits", *TINY, "--store", finished, "--level", "1", "--trained", "--out", tmp_path / "network.pt")
+    said = winnow("ticket", *words)
+    assert said.code == 1 and "network.pt' would be taken for a file of torch.load" in said.err
+
+
 def test_without_a_level_it_is_the_smallest_matching_one(
     winnow: Winnow, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ def test_the_target_of_a_token_is_the_next_one() -> None:
         ({"labels": FEATURES}, r"here holds .*labels; expected train_inputs, train_targets"),
         ({"train_targets": np.arange(5)}, r"here: there are 6 train inputs and 5 train targets"),
         ({"test_inputs": FEATURES[:2, :3]}, r"test inputs are float32 of shape \(3,\) each; the training inputs are "),
-        ({"train_targets": np.array(list("abcdef"))}, r"train_targets are <U1; expected whole numbers or floats"),
+        ({"train_targets": np.array(list("abcdef"))}, r"train_targets are words; expected whole numbers or floats"),
         ({"train_targets": np.arange(6) - 1}, r"targets go from -1 to 4; expected 0 to 4"),
         ({"classes": np.array(3)}, r"targets go from 0 to 5; expected 0 to 2"),
         ({"train_inputs": np.full((6, 4), np.nan)}, r"24 values of the train inputs are not finite numbers"),
@@ -206,6 +206,7 @@ def test_a_name_of_no_data_is_told(name: str, error: type[Exception], message: s
         ("data.npz", "npz:data.npz"),
         ("images.packed", "packed:images.packed"),
         ("sets.py", "sets.py:FUNCTION"),
+        ("table.csv", "FILE.py:FUNCTION"),
     ],
 )
 def test_a_path_alone_is_told_with_the_kind_it_lacks(
@@ -214,7 +215,7 @@ def test_a_path_alone_is_told_with_the_kind_it_lacks(
     monkeypatch.chdir(tmp_path)
     for folder in ("pictures", "saved"):
         (tmp_path / folder).mkdir()
-    for file in ("saved/dataset_dict.json", "data.npz", "images.packed", "sets.py"):
+    for file in ("saved/dataset_dict.json", "data.npz", "images.packed", "sets.py", "table.csv"):
         (tmp_path / file).touch()
     with pytest.raises(
         RecipeError, match=rf"field data.name: '{path}' is a path. Say of what kind: '{name}'.\nKinds are"
@@ -257,7 +258,9 @@ def test_datasets_that_give_no_arrays_are_told(value: Any, message: str) -> None
         materialized(value, source="data")
 
 
-def test_a_hugging_face_dataset_on_disk_is_read_by_its_columns(tmp_path: Path) -> None:
+def test_a_hugging_face_dataset_on_disk_is_read_by_its_columns(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     import datasets
 
     rows = {"x1": [[0.0, 1.0], [2.0, 3.0]], "label": [0, 1], "width": [0.5, 1.5]}
@@ -270,6 +273,10 @@ def test_a_hugging_face_dataset_on_disk_is_read_by_its_columns(tmp_path: Path) -
         described(name)
     with pytest.raises(UnknownName, match=r"unknown column of .* 'x2'. Did you mean 'x1'"):
         described(f"{name}#x2,label")
+    datasets.DatasetDict(train=both["train"], validation=both["test"]).save_to_disk(tmp_path / "other")
+    assert not caplog.messages
+    assert described(f"hf:{tmp_path / 'other'}#x1,label").test == 2
+    assert "other#x1,label has no split 'test': its 'validation' is what tests are of" in caplog.text
     datasets.Dataset.from_dict(rows).save_to_disk(tmp_path / "one")  # pyright: ignore
     with pytest.raises(DataError, match=r"has the splits none; expected 'train' and 'test'"):
         described(f"hf:{tmp_path / 'one'}")

@@ -79,7 +79,10 @@ def counted(*targets: int, **more: Any) -> dict[str, Any]:
             r"from -1 to 2; .*\n2 of the train targets are below 0, the first in example 2",
         ),
         ({"test_targets": np.array([0, -1])}, r"1 of the test targets are below 0, the first in example 1"),
-        ({"test_targets": np.array(["a", "b"])}, r"test_targets are <U1; .*\nGive each class a number: numpy.unique"),
+        ({"test_targets": np.array(["a", "b"])}, r"test_targets are words; .*\nGive each class a number: numpy.unique"),
+        ({"test_targets": np.array(["a", "b"], object)}, r"test_targets are words; .*\nGive each class a number"),
+        ({"test_targets": np.array([None, 1])}, r"test_targets are object; expected whole numbers or floats\.$"),
+        ({"train_inputs": np.array([["a", "b"]])}, r"train_inputs are words; .*\nWords become tokens, whole numbers"),
         ({"train_inputs": [[1, 2], [3]]}, r"here: a list is no array of numbers: setting an array element"),
     ],
 )

@@ -10,6 +10,7 @@ import pytest
 
 import winnow
 import winnow.data
+from winnow.execution.masks import anatomy
 
 ROOT = Path(__file__).parents[2]
 
@@ -45,6 +46,12 @@ def shortened(name: str, store: Path, **changes: Any) -> winnow.Run:
     return run
 
 
+def dead_units(run: winnow.Run) -> dict[str, float]:
+    """How many units the first level's mask leaves dead, by layer."""
+    records = anatomy(run.experiment, run.store, identity="").records
+    return {record.layer: record.value for record in records if record.metric == "dead"}
+
+
 def test_the_perceptron_on_a_table_learns_and_tells_r_squared(tmp_path: Path) -> None:
     run = shortened("tabular", tmp_path, train__length="150it", rewind="0it")
     assert run.results.score == "R²"
@@ -60,6 +67,7 @@ def test_the_language_model_learns_its_letters_and_keeps_its_embedding(tmp_path:
     ticket = run.ticket(1)
     assert not any("embed" in name for name in ticket.mask)
     assert ticket.state["output.weight"].equal(ticket.state["embed.weight"])
+    assert dead_units(run)["blocks.0.attention.qkv.weight"] == 0, "attention reads queries and keys"
 
 
 def test_the_vision_transformer_runs(tmp_path: Path) -> None:
@@ -71,3 +79,4 @@ def test_the_vision_transformer_runs(tmp_path: Path) -> None:
     assert layers is not None
     assert {"patches.weight", "blocks.0.attention.qkv.weight"} <= set(run.mask(1))
     assert "place" not in run.mask(1)
+    assert set(dead_units(run).values()) == {0}, "normalization hides no unit"

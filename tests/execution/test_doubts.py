@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
 import winnow
+from winnow.course import Network
+from winnow.data import described
 from winnow.data.catalogue import CATALOGUE
-from winnow.execution.doubts import Doubts, of_data, of_masks
+from winnow.execution.doubts import Doubts, of_axes, of_data, of_draws, of_masks
 from winnow.execution.examples import Splits, splits
-from winnow.from_recipe import course
+from winnow.from_recipe import course, network
+from winnow.handed import handed_data, handed_network
 from winnow.models import build
 from winnow.pruning.layers import parameters
 from winnow.recipe import Rates
 from winnow.recipes import names, read
+from winnow.steps import Init
 
 CPU = torch.device("cpu")
 TINY: dict[str, Any] = {
@@ -104,6 +110,43 @@ def test_weights_that_can_be_pruned_are_told_where_they_are_the_fewer() -> None:
         "prunable are 24 of the network's 150 weights (16 %): densities are of those alone, and the others stay"
     )
     assert not list(of_masks(parameters(network, Rates(linear=0.2, output=0.1, embedding=0.1))))
+
+
+def small(shape: tuple[int, ...], channels: int) -> nn.Module:
+    return nn.Sequential(nn.Conv2d(channels, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(2, 2))
+
+
+@pytest.mark.parametrize(
+    "shape, channels, is_told",
+    [((8, 9, 3), 8, True), ((8, 9, 3), 3, False), ((3, 8, 8), 3, False), ((3, 8, 3), 3, False)],
+    ids=["last", "last, as the network takes them", "first", "few"],
+)
+def test_images_of_numbers_with_their_channels_last_are_told(
+    shape: tuple[int, ...], channels: int, is_told: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_DATA", str(tmp_path))
+    images, labels = np.zeros((4, *shape), np.float32), np.arange(4) % 2
+    known = described(handed_data((images, labels, images, labels)))
+    name = handed_network(functools.partial(small, channels=channels))
+    sentences = list(of_axes(known, network(read("digits").edited({"model.name": name}), known)))
+    assert len(sentences) == is_told
+    if is_told:
+        assert "numbers of shape (8, 9, 3), and the network's '0' takes the first axis for 8 channels" in sentences[0]
+
+
+@pytest.mark.parametrize("is_pretrained", [True, False])
+def test_weights_that_are_the_same_when_drawn_anew_are_told(is_pretrained: bool) -> None:
+    values = nn.Linear(4, 2).state_dict()
+
+    def built() -> nn.Module:
+        module = nn.Linear(4, 2)
+        if is_pretrained:
+            module.load_state_dict(values)  # without a warning where the module lies on the meta device
+        return module
+
+    made = Network(name=handed_network(built), init="own", shape=(4,), classes=2, source="1")
+    sentences = list(of_draws(Init(network=made, seed=0, replicate=0, sample=1)))
+    assert len(sentences) == is_pretrained
 
 
 @pytest.mark.parametrize("name", names())

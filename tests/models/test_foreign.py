@@ -105,6 +105,13 @@ def test_a_name_that_gives_no_network_is_told(own: Callable[[str], str], functio
         build(own(function), SHAPE, 5)
 
 
+def test_a_file_imports_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "its_layers.py").write_text("from torch import nn\nlayer = nn.Linear(2, 2)\n")
+    (tmp_path / "nets.py").write_text("def small():\n    from its_layers import layer\n    return layer\n")
+    assert isinstance(build(f"{tmp_path}/nets.py:small", SHAPE, 5), nn.Linear)
+
+
 def test_a_lazy_network_that_has_been_called_is_one_like_any_other(own: Callable[[str], str]) -> None:
     assert build(own("called"), (7,), 5).get_parameter("0.weight").shape == (4, 7)
     assert draw_own(own("called"), (7,), 5, seed=0)["1.running_mean"].shape == (4,)

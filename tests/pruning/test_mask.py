@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -38,6 +41,11 @@ def test_a_mask_survives_being_written_to_the_bit(mask: Mask) -> None:
     assert list(again) == list(mask)
     assert {name: tensor.shape for name, tensor in again.items()} == {name: t.shape for name, t in mask.items()}
     assert hash(again) == hash(mask)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda mask: pickle.loads(pickle.dumps(mask))])
+def test_a_mask_can_be_copied_and_pickled(again: Callable[[Mask], Mask]) -> None:
+    assert again(CORNER) == CORNER
 
 
 @given(mask=masks())

@@ -240,6 +240,11 @@ def test_no_score_changes_what_it_looks_at(name: str) -> None:
     assert all(torch.equal(value, again.values[key]) for key, value in of.values.items())
 
 
+def test_synflow_of_tokens_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"'synflow' sends an input of ones .* tokens, which are no numbers.\nChoose"):
+        taken(named_score("synflow"), dataclasses.replace(context(), tokens=True))
+
+
 # Scores of one's own
 
 
@@ -248,6 +253,7 @@ def test_no_score_changes_what_it_looks_at(name: str) -> None:
     ("def score(context): return None", r"gives no score for 'w'"),
     ("def score(context): return {'w': context.weights['w'].sum()}", r"gives 'w' scores of shape \(\), not \(2,\)"),
     ("def score(context): return {'w': context.weights['w'] / 0 * 0}", r"gives weights of 'w' scores that are no num"),
+    ("\ndef score(context): return 1 / 0", r"of this network: ZeroDivisionError: division by zero \(own.py, line 2\)"),
     ("score = 3", r"is no function but int"),
     ("def other(context): ...", r"unknown name in .*own.py 'score'"),
 ])  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from winnow.models import build, initialize
 from winnow.pruning import Mask
@@ -22,7 +23,7 @@ def of(name: str, shape: tuple[int, int, int], edits: dict[str, tuple[slice | in
     }
     for name, place in edits.items():
         kept[name][place] = False
-    return units(network, values, Mask(kept), shape)
+    return units(network, values, Mask(kept), torch.zeros(1, *shape))
 
 
 def at(lacking: Tensor) -> list[int]:
@@ -63,3 +64,42 @@ def test_in_a_residual_network_the_shortcut_reads_too() -> None:
     assert at(found["conv.weight"].outgoing) == [3]
     assert at(found["stages.0.0.conv2.weight"].outgoing) == [3]
     assert at(found["stages.0.0.conv1.weight"].outgoing) == []
+
+
+@pytest.mark.parametrize(
+    "between",
+    [nn.LayerNorm(6), nn.GroupNorm(2, 6), nn.Softmax(dim=1), nn.Hardtanh(-0.8, 0.8), nn.Sequential(nn.RMSNorm(6))],
+    ids=lambda module: type(module).__name__,
+)
+def test_what_lies_between_layers_hides_no_unit(between: nn.Module) -> None:
+    network = nn.Sequential(nn.Linear(4, 6), between, nn.Linear(6, 3))
+    kept = {"0.weight": torch.ones(6, 4, dtype=torch.bool), "2.weight": torch.ones(3, 6, dtype=torch.bool)}
+    kept["2.weight"][:, 5] = False
+    found = units(network, network.state_dict(), Mask(kept), torch.zeros(1, 4))
+    mixes = isinstance(between, nn.Softmax)  # a unit that changes all others is read by what reads these
+    assert at(found["0.weight"].outgoing) == ([] if mixes else [5])
+
+
+def test_a_layer_that_is_called_twice_is_read_where_either_is() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.both, self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(4, 2)
+
+        def forward(self, inputs: Tensor) -> Tensor:
+            hidden = self.both(inputs)
+            return self.first(hidden) + self.last(self.both(hidden.detach()))
+
+    network = Twice()
+    kept = {f"{name}.weight": torch.ones(size, 4, dtype=torch.bool) for name, size in (("both", 4), ("last", 2))}
+    kept["last.weight"][:] = False
+    kept["last.weight"][:, 0] = True
+    assert units(network, network.state_dict(), Mask(kept), torch.zeros(1, 4))["both.weight"].dead == 0
+
+
+def test_units_of_a_transposed_convolution_lie_in_groups() -> None:
+    network = nn.Sequential(nn.ConvTranspose1d(4, 6, 2, groups=2), nn.Conv1d(6, 1, 1))
+    kept = {"0.weight": torch.ones(4, 3, 2, dtype=torch.bool)}
+    kept["0.weight"][2:, 1] = False  # the second group's second output
+    found = units(network, network.state_dict(), Mask(kept), torch.zeros(1, 4, 5))["0.weight"]
+    assert (found.count, at(found.incoming), found.weights) == (6, [4], 20)

@@ -177,6 +177,13 @@ def test_a_network_that_does_not_fit_its_examples_is_told(
         trial(network, **changes).check()
 
 
+def test_a_network_that_needs_several_examples_is_told_where_one_comes_alone() -> None:
+    trial(Net()).check_alone()
+    network = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    with pytest.raises(RecipeError, match=r"one example at a time.*\nValueError: Expected more than 1 .*\nGive a"):
+        trial(network).check_alone()
+
+
 def test_more_outputs_than_classes_are_trained() -> None:
     tried = trial(Net(), classes=2, targets=torch.tensor([0, 1]))
     tried.check()

@@ -107,8 +107,16 @@ def layers_tables(found: Anatomy) -> Group:
         ("remaining weights with the sign of their initialization, %", signs),
     ):
         is_signs = cell is signs
+        if cell is dead and not found.is_network_here:
+            blocks.append(
+                "\nDead units: not known, since the network was handed over from Python as an object, which\n"
+                "this process does not have."
+            )
+            continue
         if is_signs and not any(found.values("sign_agreement", level) for level in levels):
-            blocks.append("\nSigns: not known, since the trained weights were not kept. `--keep weights` keeps them.")
+            lost = "the trained weights were not kept. `--keep weights` keeps them."
+            away = "trained or initial weights are not stored, and the network, which would draw these, is not here."
+            blocks.append(f"\nSigns: not known, since {lost if found.is_network_here else away}")
             continue
         table = _table(title=f"\n{title}")
         table.add_column("layer", no_wrap=True)
@@ -145,6 +153,8 @@ def _spaced(levels: list[int]) -> list[int]:
 
 def warnings(found: Anatomy, limits: Limits) -> str:
     """The layers that come close to letting no signal pass, the worst of each layer."""
+    if not found.is_network_here:
+        return "\nNor is it known whether layers are close to collapse, which is told by their units."
     collapsing = found.collapsing(limits)
     stated = (
         f"fewer than {limits.weights_per_unit:g} weights a unit, or below "

@@ -135,7 +135,9 @@ def _trained(run: Run, level: int, replicate: int, path: Path) -> str:
 
     from winnow.recipes import to_toml
     from winnow.store.files import write_file
+    from winnow.ticket import check_file_name
 
+    check_file_name(path)
     weights = run.trained(level, replicate)
     of = next(each for each in run.results.trainings if each.row is run.row(level, replicate))
     made = {"recipe": to_toml(run.recipe), "experiment": run.results.identity, "level": level, "replicate": replicate}

@@ -142,6 +142,21 @@ def _named_at(written: str) -> str:
         return f"{written}:FUNCTION"
     if path.is_dir() or not path.suffix:
         return f"{'hf' if (path / 'dataset_dict.json').exists() else 'folder'}:{written}"
+    if path.suffix in (
+        ".csv",
+        ".tsv",
+        ".json",
+        ".jsonl",
+        ".parquet",
+        ".pt",
+        ".pth",
+        ".pkl",
+        ".npy",
+        ".h5",
+        ".mat",
+        ".txt",
+    ):
+        return "FILE.py:FUNCTION"  # a function of the user's reads it
     return f"{'npz' if path.suffix == '.npz' else 'packed'}:{written}"
 
 

@@ -183,5 +183,11 @@ def _typed(array: NDArray[Any], name: str, source: str) -> NDArray[Any]:
                 f"{np.abs(array[np.isfinite(array)]).max():.3g}.\nBring them to one scale first."
             )
         return single
-    words = "\nGive each class a number: numpy.unique(words, return_inverse=True)[1]." if kind in "US" else ""
-    raise DataError(f"{source}: {name} are {array.dtype}; expected whole numbers or floats.{words}")
+    if kind not in "US" and not (kind == "O" and all(isinstance(each, str) for each in array.flat)):
+        raise DataError(f"{source}: {name} are {array.dtype}; expected whole numbers or floats.")
+    mend = (
+        "Give each class a number: numpy.unique(words, return_inverse=True)[1]."
+        if name.endswith("targets")
+        else "Words become tokens, whole numbers from 0 on, as many for each example."
+    )
+    raise DataError(f"{source}: {name} are words; expected whole numbers or floats.\n{mend}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,8 @@ from torch.utils.data import DataLoader
 
 from winnow.data.inputs import PARTS, OwnArrays, as_array, from_arrays
 from winnow.errors import DataError, MissingExtra, UnknownName
+
+_log = logging.getLogger(__name__)
 
 _INPUTS = ("image", "img", "input_ids", "tokens", "pixel_values", "features", "inputs", "input", "x")
 _TARGETS = ("label", "labels", "fine_label", "target", "targets", "y")
@@ -86,6 +89,11 @@ def from_hugging_face(dataset: Any, *, source: str, columns: tuple[str, str] | N
         for name in columns:
             if name not in known:
                 raise UnknownName(f"column of {source}", name, known)
+    if test == "validation":
+        _log.warning(
+            "%s has no split 'test': its 'validation' is what tests are of, and data.validation is held out of 'train'",
+            source,
+        )
     arrays: dict[str, Any] = {}
     for part, split in (("train", "train"), ("test", test)):
         for kind, column in (("inputs", inputs), ("targets", targets)):

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from winnow.course import Course
-from winnow.execution.examples import Splits, splits, trial_batch
-from winnow.pruning.layers import Parameter, parameters
-from winnow.steps import Prune, Step
+from winnow.course import Course, Network
+from winnow.data import Described
+from winnow.execution.examples import Splits, known_of, splits, trial_batch
+from winnow.pruning.layers import Parameter, parameters, used
+from winnow.steps import Init, Prune, Step, Train
 from winnow.training.outputs import outputs_of
 
 _log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ class Doubts:
     _told: set[str] = field(default_factory=set[str])
 
     def tell_of_data(self, course: Course, device: torch.device) -> None:
-        """Warn of classes that are not in all parts of the data, or not in the network's outputs."""
+        """Warn of classes that are not in all parts of the data, or not in the network's outputs; of axes exchanged."""
+        self._tell(of_axes(known_of(course.examples), course.network))
         if course.task is None:
             self._tell(of_data(splits(course.examples, device), outputs(course)))
 
@@ -38,6 +40,12 @@ class Doubts:
         if step := next((step for step in missing if isinstance(step, Prune)), None):
             network = step.course.network.build()
             self._tell(of_masks(parameters(network, step.rate, step.exclude, step.include or ())))
+
+    def tell_of_weights(self, missing: Iterable[Step]) -> None:
+        """Warn where weights are to be drawn anew and come out as they were."""
+        origins = (step.origin for step in missing if isinstance(step, Train))
+        if drawn := next((origin for origin in origins if isinstance(origin, Init) and origin.sample), None):
+            self._tell(of_draws(drawn))
 
     def _tell(self, sentences: Iterable[str]) -> None:
         for sentence in sentences:
@@ -64,6 +72,33 @@ def of_data(found: Splits, outputs: int) -> Iterator[str]:
         yield (
             f"{count} of the {len(test)} test examples {'are' if count > 1 else 'is'} in {_told(unseen)}, of which no "
             f"training example is, so that nothing can learn to predict them{held}"
+        )
+
+
+def of_axes(known: Described, network: Network) -> Iterator[str]:
+    """A sentence where numbers look like images with their channels last, and the network takes the first axis."""
+    shape = known.shape
+    if known.inputs != "numbers" or len(shape) != 3 or shape[2] not in (1, 3, 4) or min(shape[:2]) <= 4:
+        return
+    modules = cast("Iterator[tuple[str, nn.Module]]", network.build().named_modules())
+    first = next(((name, module) for name, module in modules if isinstance(module, nn.Conv2d)), None)
+    if first is not None and first[1].in_channels == shape[0]:
+        yield (
+            f"inputs are numbers of shape {shape}, and the network's '{first[0]}' takes the first axis for {shape[0]} "
+            f"channels: of images that have them last, inputs.transpose(0, 3, 1, 2) puts them first"
+        )
+
+
+def of_draws(drawn: Init) -> Iterator[str]:
+    """A sentence where weights drawn anew are those that the replicate began with, as of pretrained networks."""
+    network = drawn.network
+    if network.init != "own" or network.source is None:
+        return
+    first, again = (network.initial_values(drawn.seed, drawn.replicate, sample) for sample in (0, drawn.sample))
+    if all(torch.equal(first[name], again[name]) for name in used(network.build())):
+        yield (
+            "the control 'reinit' draws weights anew, and the network's own code gives the same whenever it is called, "
+            "as of a pretrained one: the control begins with the weights that the dense network began with"
         )
 
 

@@ -155,6 +155,7 @@ class Executor:
         before = self._kept_before(plan)
         self.reporter.planned(list(plan.missing))
         self._doubts.tell_of_masks(plan.missing)
+        self._doubts.tell_of_weights(plan.missing)
         with Interruption() as interruption, deterministic_mode(is_deterministic):
             while plan.missing:
                 if interruption.is_requested():

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from winnow.course import Examples, Noise
 from winnow.errors import RecipeError
-from winnow.execution.examples import splits, task_of, trial_batch
+from winnow.execution.examples import known_of, splits, task_of, trial_batch
 from winnow.execution.training import initial_state, starting_state
+from winnow.given import in_words
 from winnow.pruning import Context, Mask, prunable_layers, prune
 from winnow.pruning.prune import check_every_layer_is_alive
 from winnow.pruning.random import drawn
@@ -57,6 +58,7 @@ def pruned(step: Prune, store: Store, device: torch.device) -> Mask:
         images=images,
         batch=step.course.batch,
         shape=network.shape,
+        tokens=known_of(step.course.examples).inputs == "tokens",
         generator=generator(init.seed, init.replicate, "mask", step.level, 2),
         randomness=randomness if draws(module, trial_batch(step.course)[0]) else nullcontext,
     )
@@ -78,20 +80,20 @@ def some_examples(
 
     Raises RecipeError where there are not so many.
     """
-    train = splits(examples, device).train
+    train, data = splits(examples, device).train, in_words(examples.place or examples.name)
     order = torch.randperm(len(train), generator=stream)
     labels = train.targets.cpu() if per_class else torch.zeros(len(train), dtype=torch.int64)
     if labels.ndim != 1 or labels.is_floating_point():
         raise RecipeError(
             f"the score asks for {count} training examples of each class, and the targets of "
-            f"{examples.place or examples.name} are no classes.\nChoose another score, such as 'magnitude'."
+            f"{data} are no classes.\nChoose another score, such as 'magnitude'."
         )
     classes = range(int(labels.max()) + 1)
     groups = [order[labels[order] == label] for label in classes] if per_class else [order]
     least = min(len(group) for group in groups)
     if least < count:
         raise RecipeError(
-            f"the score asks for {count} training examples{' of each class' * per_class}, and {examples.name} has "
+            f"the score asks for {count} training examples{' of each class' * per_class}, and {data} has "
             f"{'a class with ' * per_class}only {least}.\nHold fewer out (data.validation), or choose another score."
         )
     index = torch.cat([group[:count] for group in groups]).sort().values

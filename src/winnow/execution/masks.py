@@ -10,6 +10,7 @@ from torch import Tensor
 
 from winnow.anatomy import Anatomy, MaskRecord, Relation
 from winnow.errors import MissingResult
+from winnow.execution.examples import trial_batch
 from winnow.execution.executor import Executor
 from winnow.execution.training import starting_state
 from winnow.experiments import Experiment, Row
@@ -17,7 +18,7 @@ from winnow.experiments.experiment import TICKET
 from winnow.pruning import Mask
 from winnow.pruning.overlap import Packed, Shared, chance, together
 from winnow.pruning.units import units
-from winnow.steps import Content, Prune, Step, Train
+from winnow.steps import Alter, Content, Init, Prune, Step, Train
 from winnow.store import Store
 
 
@@ -34,7 +35,8 @@ def anatomy(experiment: Experiment, store: Store, *, identity: str) -> Anatomy:
     """What the stored masks of an experiment say; those that are missing are left out and counted.
 
     Masks under other noise are not part of a run. Where a study has left networks trained under other samples of
-    noise (`winnow stability`, `winnow instability`), they are pruned here, and the masks stored.
+    noise (`winnow stability`, `winnow instability`), they are pruned here, and the masks stored. Of a network that was
+    handed over from Python and is not here, its units are not counted.
     """
     records: list[MaskRecord] = []
     found: list[_Found] = []
@@ -65,7 +67,8 @@ def anatomy(experiment: Experiment, store: Store, *, identity: str) -> Anatomy:
         records += _of_two(experiment, identity, relation, first, second.row, None, shared)
     for first, sample, packed in _under_other_noise(found, experiment, store):
         records += _of_two(experiment, identity, "noise", first, first.row, sample, first.packed.shared(packed))
-    return Anatomy(experiment, identity, tuple(records), missing, without_states, frozenset(same))
+    is_here = all(row.trained.course.network.is_here for row in experiment.rows)
+    return Anatomy(experiment, identity, tuple(records), missing, without_states, frozenset(same), is_here)
 
 
 def _of_one(experiment: Experiment, identity: str, row: Row, mask: Mask, store: Store) -> Iterator[MaskRecord]:
@@ -75,12 +78,14 @@ def _of_one(experiment: Experiment, identity: str, row: Row, mask: Mask, store: 
         place = (identity, experiment.recipe.name, "", row.control, row.replicate, row.level, mask.density)
         return MaskRecord(*place, "", None, None, None, layer, metric, value)
 
-    network = row.trained.course.network
-    values = _initial(row, store)
+    course = row.trained.course
     yield record("", "density", mask.density)
     for layer, density in mask.layer_densities().items():
         yield record(layer, "density", density)
-    counted = units(network.build(), values, mask, network.shape)
+    values = _initial(row, store)
+    if values is None or not course.network.is_here:
+        return
+    counted = units(course.network.build(), values, mask, trial_batch(course)[0][:1])
     for layer in [layer for layer in mask if layer in counted]:  # embeddings, say, compute no units
         of_layer = counted[layer]
         yield record(layer, "units", float(of_layer.count))
@@ -92,7 +97,10 @@ def _of_one(experiment: Experiment, identity: str, row: Row, mask: Mask, store: 
 
 def _signs(experiment: Experiment, identity: str, row: Row, mask: Mask, store: Store) -> Iterator[MaskRecord]:
     """Of the remaining weights, which fraction ended with the sign that it was initialized with."""
-    trained, initial = store.state(row.trained).values(), _initial(row, store)
+    initial = _initial(row, store)
+    if initial is None:
+        return
+    trained = store.state(row.trained).values()
     agreeing = {
         name: int((trained[name][kept].sign() == initial[name][kept].sign()).sum()) for name, kept in mask.items()
     }
@@ -106,11 +114,17 @@ def _signs(experiment: Experiment, identity: str, row: Row, mask: Mask, store: S
             yield MaskRecord(*place, "", None, None, None, layer, "sign_agreement", agree / of)
 
 
-def _initial(row: Row, store: Store) -> Mapping[str, Tensor]:
-    """W_0 of a training: the values that the first of the trainings behind it began with, altered where they were."""
+def _initial(row: Row, store: Store) -> Mapping[str, Tensor] | None:
+    """W_0 of a training: the values that the first of the trainings behind it began with, altered where they were.
+
+    None where they are not stored and the network, which would draw them, was handed over and is not here.
+    """
     origin = row.trained.origin
     while isinstance(origin, Train):
         origin = origin.origin
+    drawn = origin.origin if isinstance(origin, Alter) else origin
+    if isinstance(drawn, Init) and not (drawn.network.is_here or store.has(drawn, Content.WEIGHTS)):
+        return None
     return starting_state(origin, store).values()
 
 
@@ -161,7 +175,8 @@ def _under_other_noise(
         for sample in count(1):
             child = _under(mask.trained, sample, experiment, each.row.replicate)
             pruned: Step = replace(mask, trained=child)
-            if not (store.has(pruned, Content.METRICS) or store.has(child, Content.WEIGHTS)):
+            can_be_made = store.has(child, Content.WEIGHTS) and child.course.network.is_here
+            if not (store.has(pruned, Content.METRICS) or can_be_made):
                 break
             executor.run({pruned: Content.METRICS})
             if store.has(pruned, Content.METRICS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -22,16 +22,17 @@ from winnow.experiments import Experiment, Row, imp
 from winnow.experiments.experiment import TICKET, Keep
 from winnow.experiments.retraining import switches
 from winnow.experiments.words import start
+from winnow.facts import further_names
 from winnow.from_recipe import timeline
 from winnow.handed import handed_data, handed_network, names_of_its_own
-from winnow.models import tied
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import names, to_toml
 from winnow.results import Results, collect
-from winnow.steps import Init
+from winnow.steps import Init, Step
 from winnow.store import Store
 from winnow.store.experiments import identity, record, withdraw
+from winnow.store.failures import Failures
 from winnow.store.lookup import recipe_called
 from winnow.store.manifest import winnow_version
 from winnow.ticket import Ticket
@@ -40,6 +41,8 @@ from winnow.training.state import State
 from winnow.unreached import tell_unreached
 
 Device = Literal["auto", "cpu", "cuda"]
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class Run:
         step = self.row(level, replicate).mask
         if step is None:
             raise RecipeError("level 0 is the dense network, which has no mask. Levels begin at 1.")
-        return self.store.mask(step)
+        return self._stored(self.store.mask, step, "mask")
 
     def rewind_point(self, replicate: int = 0) -> State:
         """The training state at iteration k that the replicate's tickets restart from."""
@@ -123,7 +126,39 @@ class Run:
         0.8
         """
         row = self.row(self.smallest if level is None else level, replicate)
-        return _under_every_name(self.store.state(row.trained), row)
+        return _under_every_name(self._stored(self.store.state, row.trained, "trained network"), row)
+
+    def network(self, level: int | None = None, replicate: int = 0) -> nn.Module:
+        """The network that a level's training left, as a plain PyTorch module in evaluation mode, on the CPU.
+
+        It holds what `trained` gives. A ticket to be trained again is made of it by `ticket(level).apply_(network)`.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     found = run("digits", store=folder, replicates=1, levels=1, train__length="40it", control=[])
+        ...     network = found.network(level=1)
+        >>> network(torch.zeros(1, 1, 8, 8)).shape
+        torch.Size([1, 10])
+        """
+        weights = self.trained(level, replicate)
+        network = self.row(0, replicate).trained.course.network.plain()
+        network.load_state_dict(weights)
+        return network.eval()
+
+    def _stored(self, read: Callable[[Step], _Result], step: Step, what: str) -> _Result:
+        """A step's result; raises MissingResult with the reason where there is none."""
+        try:
+            return read(step)
+        except MissingResult:
+            place = self.experiment.labels()[step]
+            if failure := Failures(self.store).behind(step):
+                raise MissingResult(
+                    f"there is no {what} ({place}), since what it needs failed: {failure.message}"
+                ) from None
+            raise MissingResult(
+                f"the store {self.store.root} does not hold the {what} ({place}).\n"
+                f'With keep="last", weights of the dense network and of the last level stay, and no others.'
+            ) from None
 
     @property
     def smallest(self) -> int:
@@ -151,7 +186,7 @@ class Run:
 def _under_every_name(state: State, row: Row) -> dict[str, Tensor]:
     """A training state's parameters and buffers as a state dict, in which a shared tensor stands under each name."""
     values = state.values()
-    shared = tied(row.trained.course.network.build())
+    shared = further_names(row.trained.course.network)
     return dict(values) | {name: values[known].clone() for name, known in shared.items()}
 
 

@@ -11,7 +11,7 @@ from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
 from winnow.experiments.retraining import ranked_at, retrained, switches
 from winnow.experiments.rivals import rivals
-from winnow.facts import facts
+from winnow.facts import facts, prunable
 from winnow.from_recipe import course, timeline
 from winnow.models.initialize import is_bias
 from winnow.pattern import WEIGHT, Pattern
@@ -103,7 +103,7 @@ def _levels(
 
 def _prunes_biases(recipe: Recipe, network: Network) -> bool:
     """Whether what `prune.include` adds has biases in it."""
-    layers = prunable_layers(network.build(), recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    layers = prunable(network, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
     return any(is_bias(name.rpartition(".")[2]) for name in layers)
 
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-
-from torch import nn
 
 from winnow.dynamic import METHODS, REVISION, Dynamic, Method
 from winnow.errors import RecipeError, UnknownName
 from winnow.experiments.controls import check_is_one
 from winnow.experiments.experiment import Row
+from winnow.facts import parameters
 from winnow.from_recipe import timeline
 from winnow.pattern import UNIT
-from winnow.pruning import prunable_layers
 from winnow.pruning.distribution import kept_in_all, told
+from winnow.pruning.layers import Use, prunable_of
 from winnow.recipe import Recipe
 from winnow.steps import Train
 
@@ -33,13 +32,13 @@ def rivals(recipe: Recipe, dense: Sequence[Train]) -> list[Row]:
             "whole units of all layers together are ranked.\nGive prune.scope = 'layerwise', or leave rival out."
         )
     methods: list[Method] = [_named(name) for name in dict.fromkeys(recipe.rival)]
-    network = dense[0].course.network.build()
+    uses = parameters(dense[0].course.network)
     return [
         Row(
             control=method,
             replicate=trained.noise.replicate,
             level=level,
-            trained=replace(trained, dynamic=_schedule(recipe, method, network, level)),
+            trained=replace(trained, dynamic=_schedule(recipe, method, uses, level)),
         )
         for trained in dense
         for level in range(1, recipe.levels + 1)
@@ -55,7 +54,7 @@ def _named(name: str) -> Method:
     return methods[name]
 
 
-def _schedule(recipe: Recipe, method: Method, network: nn.Module, level: int) -> Dynamic:
+def _schedule(recipe: Recipe, method: Method, uses: Mapping[str, Use], level: int) -> Dynamic:
     amounts, settings = timeline(recipe), recipe.dynamic
     every, start, end = (
         amount.iterations(per_epoch=amounts.per_epoch, total=amounts.length)
@@ -74,7 +73,7 @@ def _schedule(recipe: Recipe, method: Method, network: nn.Module, level: int) ->
             f"{end}. Give at least 1it, and no more than is between them."
         )
     distribution = settings.distribution or ("recipe" if is_gradual else "erdos-renyi")
-    layers = prunable_layers(network, recipe.prune.rate_at(level), recipe.prune.exclude, recipe.prune.include)
+    layers = prunable_of(uses, recipe.prune.rate_at(level), recipe.prune.exclude, recipe.prune.include)
     rounds = 1 if recipe.prune.densities else level  # of which each removes its rate
     kept = told(layers, kept_in_all(layers, rounds, recipe.prune.scope, recipe.prune.granularity), distribution, rounds)
     empty = [name for name, count in kept.items() if not count]

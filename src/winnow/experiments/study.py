@@ -9,9 +9,9 @@ from typing import Any, Literal
 from winnow.errors import RecipeError
 from winnow.experiments.experiment import TICKET, Experiment, Keep, behind
 from winnow.experiments.imp import imp
+from winnow.facts import prunable
 from winnow.from_recipe import course, timeline
 from winnow.pattern import UNIT
-from winnow.pruning import prunable_layers
 from winnow.pruning.distribution import kept_in_all
 from winnow.recipe import Recipe, Retrain
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
@@ -208,7 +208,7 @@ def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
             "units of all layers together are ranked.\nGive prune.scope = 'layerwise', or another prune.granularity."
         )
     shared = course(recipe).network
-    layers = prunable_layers(shared.build(), recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
+    layers = prunable(shared, recipe.prune.rate_at(1), recipe.prune.exclude, recipe.prune.include)
     size = sum(layer.size for layer in layers.values())
     densities = (
         dict(enumerate(recipe.prune.densities, start=1))

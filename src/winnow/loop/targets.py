@@ -10,9 +10,7 @@ from torch import Tensor, nn
 from winnow.errors import MaskError
 from winnow.pruning import Mask
 from winnow.pruning.computed import computed
-
-_WRAPPERS = {"module.": "model.module", "_orig_mod.": "model._orig_mod"}
-"""What DistributedDataParallel and torch.compile put before names, and where they keep the model itself."""
+from winnow.pruning.mask import WRAPPERS
 
 
 def targets(model: nn.Module, mask: Mask) -> dict[str, nn.Parameter]:
@@ -46,9 +44,9 @@ def _explain(model: nn.Module, name: str, parameters: Mapping[str, Tensor]) -> N
             f"mask '{name}': the model computes '{name}' by {how.by} from other parameters, so it is none that could "
             f"be held at zero.\nMake it one before pruning: {how.remedy}."
         )
-    for prefix, inner in _WRAPPERS.items():
+    for prefix, inside in WRAPPERS.items():
         if f"{prefix}{name}" in parameters:
             raise MaskError(
                 f"mask '{name}': the model is wrapped, and calls this parameter '{prefix}{name}'.\n"
-                f"Give the model inside, {inner}: the two share their parameters."
+                f"Give the model inside, model.{inside}: the two share their parameters."
             )

@@ -7,7 +7,7 @@ from winnow.models.imagenet_resnet import imagenet_resnet
 from winnow.models.inception import inception
 from winnow.models.initialize import initialize
 from winnow.models.lenet import lenet
-from winnow.models.registry import build, draw_own, families, register
+from winnow.models.registry import build, draw_own, families, plain, register
 from winnow.models.resnet import resnet
 from winnow.models.squeezenet import squeezenet
 from winnow.models.vgg import vgg
@@ -22,6 +22,7 @@ __all__ = [
     "inception",
     "initialize",
     "lenet",
+    "plain",
     "register",
     "resnet",
     "squeezenet",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -50,14 +51,19 @@ def without_values(construct: Construct) -> nn.Module:
     Kept on the CPU are networks that cannot be built otherwise, and those that compute with tensors which no training
     state holds: buffers that are not saved, or plain attributes. Their values are then the module's own.
     """
-    with seeded(0):
+    with seeded(0), warnings.catch_warnings():
+        # A pretrained network's code loads values, which the meta device does not take; they are read when drawn.
+        warnings.filterwarnings("ignore", r"for .*: copying from a non-meta parameter .* is a no-op")
         try:
             with torch.device("meta"):
                 network = construct()
         except Exception:  # whatever is wrong, the CPU will tell better
             network = None
-    if network is not None and not _holds_values(network):
-        return network
+    return network if network is not None and not _holds_values(network) else with_values(construct)
+
+
+def with_values(construct: Construct) -> nn.Module:
+    """The network on the CPU, drawn under a seed that says nothing."""
     with seeded(0), torch.device("cpu"):
         return construct()
 

@@ -13,7 +13,6 @@ import ast
 import hashlib
 import inspect
 import json
-import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from winnow.errors import MissingExtra, RecipeError, UnknownName, WinnowError
 from winnow.given import PREFIX, given, was_given
 from winnow.models.drawing import check_takes_values
-from winnow.named import code, is_own, named
+from winnow.named import code, is_own, named, told
 
 Kind = Literal["own", "given", "timm", "torchvision", "transformers"]
 
@@ -53,7 +52,7 @@ class Foreign:
         except WinnowError:
             raise
         except Exception as error:  # it is not our code that runs here
-            raise RecipeError(f"network '{self}' cannot be built: {_told(error)}.") from error
+            raise RecipeError(f"network '{self}' cannot be built: {told(error)}.") from error
         if not isinstance(network, nn.Module):
             raise RecipeError(f"field {FIELD}: '{self}' gives a {type(network).__name__}; expected a torch.nn.Module.")
         check_takes_values(network)
@@ -184,7 +183,7 @@ def _library(name: str) -> Any:
         raise RecipeError(f"field {FIELD}: '{name}' cannot be imported: {error}.") from error
     except Exception as error:
         raise RecipeError(
-            f"field {FIELD}: '{name}' is installed but does not load: {_told(error)}.\n"
+            f"field {FIELD}: '{name}' is installed but does not load: {told(error)}.\n"
             f"Its build must be for the PyTorch that is installed here."
         ) from error
 
@@ -235,10 +234,12 @@ def _kind(value: Any) -> str:
     return type(value).__name__
 
 
-def _told(error: BaseException) -> str:
-    """An error of code that is not ours: what it says, and where it arose."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(last.filename).name}, line {last.lineno})"
+def as_written(network: nn.Module) -> nn.Module:
+    """A network without what Winnow has added to it, changed in place: it gives again what its own code gives."""
+    hooks = cast("dict[int, Any]", network._forward_hooks)  # pyright: ignore[reportPrivateUsage]
+    for handle in [handle for handle, hook in hooks.items() if hook is _logits_alone]:
+        del hooks[handle]
+    return network
 
 
 def is_here(name: str) -> bool:

@@ -14,8 +14,8 @@ from functools import partial
 from torch import Tensor, nn
 
 from winnow.errors import RecipeError, UnknownName
-from winnow.models.drawing import check_takes_values, own_values, without_values
-from winnow.models.foreign import constructor
+from winnow.models.drawing import check_takes_values, own_values, with_values, without_values
+from winnow.models.foreign import as_written, constructor
 
 Shape = tuple[int, ...]
 """The shape of one example: (channels, height, width) of an image."""
@@ -53,6 +53,11 @@ def build(name: str, shape: Shape, classes: int) -> nn.Module:
     266610
     """
     return without_values(_construct(name, shape, classes))
+
+
+def plain(name: str, shape: Shape, classes: int) -> nn.Module:
+    """The network of that name on the CPU, with some values, and with nothing of Winnow's in it."""
+    return as_written(with_values(_construct(name, shape, classes)))
 
 
 def draw_own(name: str, shape: Shape, classes: int, seed: int) -> dict[str, Tensor]:

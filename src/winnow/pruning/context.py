@@ -55,6 +55,9 @@ class Context:
     shape: tuple[int, ...] = ()
     """Of an example: (channels, height, width) of an image."""
 
+    tokens: bool = False
+    """Whether examples are tokens, whole numbers that stand for something, and none to compute with."""
+
     generator: Generator = field(default_factory=Generator)
     """Where a score that needs chance gets it: seeded by the recipe's seed, the replicate and the level."""
 

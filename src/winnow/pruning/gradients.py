@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
+from winnow.errors import RecipeError
 from winnow.pruning.context import Context
 from winnow.pruning.scores import register_score
 
@@ -67,9 +68,14 @@ def synflow(context: Context) -> Mapping[str, Tensor]:
     """Each weight's share of the flow through the network: w dR/dw, where R sums the outputs for an input of ones.
 
     Every parameter and buffer is taken by its absolute value, in float64 and in evaluation mode; no example is looked
-    at. Taken anew in each of a hundred passes, of exponentially falling density. Source: Tanaka et al. 2020 (arXiv
-    2006.05467), Algorithm 1.
+    at. Taken anew in each of a hundred passes, of exponentially falling density. Raises RecipeError for tokens. Source:
+    Tanaka et al. 2020 (arXiv 2006.05467), Algorithm 1.
     """
+    if context.tokens:
+        raise RecipeError(
+            "prune.score 'synflow' sends an input of ones through the network, and the inputs are tokens, which are no "
+            "numbers.\nChoose another score, such as 'magnitude'."
+        )
     values = {name: value.double().abs() if value.is_floating_point() else value for name, value in _all(context)}
     weights = {name: values[name].clone().requires_grad_() for name in context.mask}
     ones = torch.ones(1, *context.shape, dtype=torch.float64, device=next(iter(weights.values())).device)

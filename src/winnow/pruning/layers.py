@@ -59,6 +59,19 @@ class Parameter:
         return math.prod(self.shape)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """A parameter as its module uses it."""
+
+    kind: LayerKind | None
+    """None where it is no kernel."""
+
+    shape: tuple[int, ...]
+    is_frozen: bool
+    what: str
+    """What it is, where it is no kernel."""
+
+
 def prunable_layers(
     network: nn.Module, rates: Rates, exclude: Sequence[str] = (), include: Sequence[str] = ()
 ) -> dict[str, Layer]:
@@ -66,7 +79,17 @@ def prunable_layers(
 
     Raises RecipeError for a pattern that matches nothing, or when nothing is left.
     """
-    every = parameters(network, rates, exclude, include)
+    return _prunable(parameters(network, rates, exclude, include))
+
+
+def prunable_of(
+    uses: Mapping[str, Use], rates: Rates, exclude: Sequence[str] = (), include: Sequence[str] = ()
+) -> dict[str, Layer]:
+    """The same of a network that is not here, by what is known of its parameters."""
+    return _prunable([_decided(name, use, rates, exclude, include) for name, use in uses.items()])
+
+
+def _prunable(every: Sequence[Parameter]) -> dict[str, Layer]:
     layers = {each.name: Layer(each.kind or "linear", each.shape, each.rate) for each in every if each.rate is not None}
     if not layers:
         kernels = ", ".join(f"{each.name}: {each.reason}" for each in every if each.kind)
@@ -96,7 +119,7 @@ def parameters(
     [('0.weight', 'embedding', 'None'), ('1.weight', 'linear', '1/5'), ('1.bias', None, 'None'),
      ('2.weight', 'output', '1/10')]
     """
-    found, without = _found(network), computed_kernels(network, rates, exclude)
+    found, without = used(network), computed_kernels(network, rates, exclude)
     kernels = [name for name, use in found.items() if use.kind]
     for pattern in exclude:
         if not any(fnmatchcase(name, pattern) for name in (*kernels, *without, *_matching(found, include))):
@@ -108,15 +131,6 @@ def parameters(
             names = ", ".join(found)
             raise RecipeError(f"prune.include: '{pattern}' matches none of the network's parameters: {names}.")
     return [_decided(name, use, rates, exclude, include) for name, use in found.items()]
-
-
-def kinds(network: nn.Module) -> frozenset[str]:
-    """The kinds of kernels that a network has.
-
-    >>> sorted(kinds(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))))
-    ['linear', 'output']
-    """
-    return frozenset(use.kind for use in _found(network).values() if use.kind is not None)
 
 
 def with_effect(kinds: Collection[str], rates: Rates, include: Sequence[str] = ()) -> Rates:
@@ -172,21 +186,15 @@ def check_outputs_lie_first(network: nn.Module, layers: Mapping[str, Layer], wha
             )
 
 
-@dataclass(frozen=True)
-class _Use:
-    """A parameter as a module uses it."""
+def used(network: nn.Module) -> dict[str, Use]:
+    """Every parameter by its first name. One that an embedding uses too is an embedding.
 
-    parameter: nn.Parameter
-    kind: LayerKind | None
-    what: str
-    """What it is, where it is no kernel."""
-
-
-def _found(network: nn.Module) -> dict[str, _Use]:
-    """Every parameter by its first name. One that an embedding uses too is an embedding."""
+    >>> [use.kind for use in used(nn.Sequential(nn.Linear(4, 4, bias=False), nn.Linear(4, 2, bias=False))).values()]
+    ['linear', 'output']
+    """
     modules = dict(cast("Iterator[tuple[str, nn.Module]]", network.named_modules(remove_duplicate=False)))
     first: dict[int, str] = {}
-    found: dict[str, _Use] = {}
+    found: dict[str, Use] = {}
     last_linear = ""
     for path, parameter in network.named_parameters(remove_duplicate=False):
         owner, _, name = path.rpartition(".")
@@ -195,9 +203,10 @@ def _found(network: nn.Module) -> dict[str, _Use]:
         if kind == "linear":
             last_linear = known
         if known == path or (kind == "embedding" and found[known].kind != "embedding"):
-            found[known] = _Use(parameter, kind, _what(modules[owner], name))
+            shape, is_frozen = tuple(parameter.shape), not parameter.requires_grad
+            found[known] = Use(kind=kind, shape=shape, is_frozen=is_frozen, what=_what(modules[owner], name))
     if last_linear and found[last_linear].kind == "linear":
-        found[last_linear] = _Use(found[last_linear].parameter, "output", "")
+        found[last_linear] = replace(found[last_linear], kind="output", what="")
     return found
 
 
@@ -226,31 +235,36 @@ def _is_in_attention(modules: dict[str, nn.Module], owner: str) -> bool:
 def _what(module: nn.Module, name: str) -> str:
     if is_bias(name):
         return "bias"
-    if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower():
+    if is_normalization(module):
         return "normalization"
     return f"no kernel ({type(module).__name__})"
 
 
-def _matching(found: dict[str, _Use], patterns: Sequence[str]) -> list[str]:
+def is_normalization(module: nn.Module) -> bool:
+    """Whether a module is a normalization: PyTorch's, or one whose class is called so."""
+    return isinstance(module, _NORMS) or "norm" in type(module).__name__.lower()
+
+
+def _matching(found: dict[str, Use], patterns: Sequence[str]) -> list[str]:
     return [name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
 
-def _decided(name: str, use: _Use, rates: Rates, exclude: Sequence[str], include: Sequence[str]) -> Parameter:
+def _decided(name: str, use: Use, rates: Rates, exclude: Sequence[str], include: Sequence[str]) -> Parameter:
     """Whether a parameter is pruned, at which rate, or why not."""
     rate = _rate(use.kind, rates)
     reason = "" if use.kind and rate else f"no rate for {use.kind}" if use.kind else use.what
-    if _fits(name, include) and not use.parameter.requires_grad:
+    if _fits(name, include) and use.is_frozen:
         raise RecipeError(f"prune.include: '{name}' is frozen (requires_grad is False), so it is never trained.")
     if _fits(name, include) and rate is None:
         if rates.linear is None:
             raise RecipeError(f"prune.include: '{name}' has the rate of linear layers. Give prune.rate.linear.")
         rate, reason = rates.linear, "prune.include"
-    if not use.parameter.requires_grad:
+    if use.is_frozen:
         rate, reason = None, "frozen"
     if _fits(name, exclude):
         rate, reason = None, "prune.exclude"
     exact = None if rate is None else Fraction(str(rate))
-    return Parameter(name, tuple(use.parameter.shape), use.kind, exact, reason)
+    return Parameter(name, use.shape, use.kind, exact, reason)
 
 
 def _fits(name: str, patterns: Sequence[str]) -> bool:

@@ -20,6 +20,9 @@ FORMAT = 1
 """The version of the mask file: safetensors, one uint8 tensor of packed bits for each layer (numpy's `packbits`,
 most significant bit first, weights in row-major order) and the layers' shapes as JSON in the metadata."""
 
+WRAPPERS = {"module.": "module", "_orig_mod.": "_orig_mod"}
+"""What DataParallel's kin and torch.compile put before a network's names, and where they keep the network itself."""
+
 
 class Mask(Mapping[str, Tensor]):
     """Which weights remain, as one boolean tensor for each prunable parameter, by its name in the state dict.
@@ -57,6 +60,10 @@ class Mask(Mapping[str, Tensor]):
         if not isinstance(other, Mask):
             return NotImplemented
         return list(self) == list(other) and all(torch.equal(self[name], other[name]) for name in self)
+
+    def __reduce__(self) -> tuple[type[Mask], tuple[dict[str, Tensor]]]:
+        """How a mask is copied and pickled, which what keeps it from changing would not allow."""
+        return Mask, (dict(self._kept),)
 
     def __hash__(self) -> int:
         return hash(tuple((name, int(tensor.sum())) for name, tensor in self.items()))

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
+import torch
 from torch import Tensor
 
-from winnow.errors import RecipeError, UnknownName
-from winnow.named import code, is_own, named
+from winnow.errors import RecipeError, UnknownName, WinnowError
+from winnow.named import code, is_own, named, told
 from winnow.pruning.context import Context
 
 Score = Callable[[Context], Mapping[str, Tensor]]
@@ -81,8 +82,13 @@ def taken(score: Registered, context: Context) -> dict[str, Tensor]:
     >>> taken(named_score("magnitude"), alone)
     {'w': tensor([2., 1.])}
     """
-    found = score.function(context)
     where = f"field prune.score: '{score.name}'" if score.name else "the score"
+    try:
+        found = score.function(context)
+    except (WinnowError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # it may not be our code that runs here, nor our network
+        raise RecipeError(f"{where} cannot be taken of this network: {told(error)}.") from error
     numbers: dict[str, Tensor] = {}
     for name, kept in context.mask.items():
         given = found.get(name) if isinstance(found, Mapping) else None  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -9,8 +9,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.utils.hooks import RemovableHandle
 
-from winnow.pruning.layers import CONVOLUTIONS
+from winnow.models.initialize import is_bias
+from winnow.pruning.layers import CONVOLUTIONS, is_normalization
 from winnow.pruning.mask import Mask
 
 
@@ -38,56 +40,99 @@ class Units:
         return int((~(self.incoming & self.outgoing)).sum())
 
 
-def units(network: nn.Module, values: Mapping[str, Tensor], mask: Mask, shape: tuple[int, ...]) -> dict[str, Units]:
-    """By kernel, the units that it computes. `values` are any values of the network, `shape` is of one example.
+def units(network: nn.Module, values: Mapping[str, Tensor], mask: Mask, example: Tensor) -> dict[str, Units]:
+    """By kernel, the units that it computes. `values` are any values of the network, `example` is a batch of one.
 
     Which layer reads which is found by asking the network itself, so shortcuts count. An example passes through it
-    with kernels of 1 where weights remain and 0 where not, every layer's outputs set to 1 and cut from what came
-    before: the gradient of the sum of all layers' outputs is then, at each unit, not zero just where a layer reads
-    it. In a network with normalizations, these are at their start: they change nothing.
+    with kernels above 0 where weights remain and 0 where not, every layer's outputs set anew, above 0 too, and cut from
+    what came before: the gradient of the sum of all layers' outputs is then, at each unit, not zero just where a layer
+    reads it. Numbers are drawn, since some functions, such as attention, are flat where all are equal; units that seem
+    unread are looked at again with others. Normalizations hand on what they get: their statistics read every unit.
     """
-    kernels = {
-        f"{name}.weight".removeprefix("."): module
-        for name, module in cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
-        if isinstance(module, (nn.Linear, CONVOLUTIONS))
-    }
-    names = {id(module): name for name, module in kernels.items()}
-    cut: dict[str, Tensor] = {}
+    read: dict[str, Tensor] = {}
+    stream = torch.Generator().manual_seed(0)
+    for _ in range(_DRAWS):
+        for name, outgoing in _read(network, values, mask, example, stream).items():
+            read[name] = read.get(name, outgoing) | outgoing
+        if all(bool(outgoing.all()) for outgoing in read.values()):
+            break
+    found: dict[str, Units] = {}
+    for name, outgoing in read.items():
+        module = network.get_submodule(name.rpartition(".")[0])
+        shape = cast(Tensor, module.weight).shape
+        rows = _by_output(module, mask.get(name, torch.ones(shape, dtype=torch.bool)))
+        found[name] = Units(rows.any(1), outgoing, int(rows.sum()))
+    return found
+
+
+_DRAWS = 3
+
+
+def _read(
+    network: nn.Module, values: Mapping[str, Tensor], mask: Mask, example: Tensor, stream: torch.Generator
+) -> dict[str, Tensor]:
+    """By kernel, which of its units are read; what is not a number counts as read."""
+    names: dict[nn.Module, str] = {}
+    cut: list[tuple[str, Tensor]] = []
     sums: list[Tensor] = []
 
     def look(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
         sums.append(output.sum())
-        cut[names[id(module)]] = ones = torch.ones_like(output).requires_grad_()
-        return ones.clone()
+        drawn = torch.rand(output.shape, generator=stream).to(output).requires_grad_()
+        cut.append((names[module], drawn))  # a layer that is called twice is read where either is
+        return drawn.clone()
 
-    hooks = [module.register_forward_hook(look) for module in kernels.values()]
+    def hand_on(module: nn.Module, inputs: Any, output: Any) -> Any:
+        is_same = isinstance(output, Tensor) and inputs and inputs[0].shape == output.shape
+        return inputs[0] if is_same else output
+
+    hooks: list[RemovableHandle] = []
+    for path, module in cast("Iterator[tuple[str, nn.Module]]", network.named_modules()):
+        if isinstance(module, (nn.Linear, CONVOLUTIONS)):
+            names[module] = f"{path}.weight".removeprefix(".")
+            hooks.append(module.register_forward_hook(look))
+        elif is_normalization(module) and not any(module.children()):
+            hooks.append(module.register_forward_hook(hand_on))
     was_training = network.training
     try:
-        example = torch.ones(1, *shape, dtype=torch.float64)
-        logits = functional_call(network.eval(), _connections(network, values, mask), (example,))
-        gradients = torch.autograd.grad(sum(sums, logits.sum()), list(cut.values()), materialize_grads=True)
+        logits = functional_call(network.eval(), _connections(network, values, mask, stream), (example,))
+        of = [drawn for _, drawn in cut]
+        gradients = torch.autograd.grad(sum(sums, logits.sum()), of, materialize_grads=True)
     finally:
         network.train(was_training)
         for hook in hooks:
             hook.remove()
-    found: dict[str, Units] = {}
-    for (name, output), gradient in zip(cut.items(), gradients, strict=True):
-        kept = mask.get(name)
-        rows = torch.ones(kernels[name].get_parameter("weight").shape) if kept is None else kept
-        rows = (rows.movedim(1, 0) if getattr(kernels[name], "transposed", False) else rows).flatten(1)
-        axis = 1 if isinstance(kernels[name], CONVOLUTIONS) else output.ndim - 1
-        others = [each for each in range(output.ndim) if each != axis]
-        found[name] = Units(rows.any(1), gradient.abs().sum(others) > 0, int(rows.sum()))
+    modules = {name: module for module, name in names.items()}
+    found: dict[str, Tensor] = {}
+    for (name, output), gradient in zip(cut, gradients, strict=True):
+        axis = 1 if isinstance(modules[name], CONVOLUTIONS) else output.ndim - 1
+        outgoing = (gradient != 0).movedim(axis, 0).flatten(1).any(1)
+        found[name] = found.get(name, outgoing) | outgoing
     return found
 
 
-def _connections(network: nn.Module, values: Mapping[str, Tensor], mask: Mask) -> dict[str, Tensor]:
-    """The network's values with every kernel 1 where weights remain; biases 0, scales 1, buffers as they are."""
-    connections = {name: value.double() if value.is_floating_point() else value for name, value in values.items()}
+def _by_output(module: nn.Module, kept: Tensor) -> Tensor:
+    """A kernel's mask with a row for each unit, (units, ...); transposed convolutions have theirs by input."""
+    if isinstance(module, CONVOLUTIONS) and module.transposed:
+        in_groups = torch.stack(kept.chunk(module.groups))  # (groups, inputs, units, ...)
+        return in_groups.movedim(2, 1).flatten(0, 1).flatten(1)
+    return kept.flatten(1)
+
+
+def _connections(
+    network: nn.Module, values: Mapping[str, Tensor], mask: Mask, stream: torch.Generator
+) -> dict[str, Tensor]:
+    """The network's values with every kernel above 0 where weights remain; biases 0, vectors 1, buffers as they are.
+
+    A kernel is the smaller the more inputs it has, so that nothing between the layers is driven to where it is flat.
+    """
+    connections = dict(values)
     for name, parameter in network.named_parameters():
-        shape = tuple(parameter.shape)
-        if name in mask:
-            connections[name] = mask[name].double()
+        shape, kept = tuple(parameter.shape), mask.get(name)
+        if len(shape) < 2:
+            connections[name] = torch.full(shape, 0.0 if is_bias(name.rpartition(".")[2]) else 1.0)
         else:
-            connections[name] = torch.full(shape, 0.0 if name.endswith("bias") else 1.0, dtype=torch.float64)
+            connections[name] = (0.5 + torch.rand(shape, generator=stream)) * shape[0] / parameter.numel()
+        if kept is not None:
+            connections[name] = connections[name] * kept
     return connections

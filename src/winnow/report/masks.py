@@ -44,13 +44,15 @@ def _figure(found: Anatomy) -> Figure:
     _logarithmic(densities, found)
     _by_layer(dead, found, lambda layer, level: _dead(found, layer, level))
     dead.set_ylabel("dead units of the layer (%)")
+    if not found.is_network_here:
+        dead.annotate("the network is not here", (0.5, 0.6), xycoords="axes fraction", ha="center")
     top = max(5.0, dead.get_ylim()[1])
     dead.set_ylim(-0.03 * top, top)
     _by_layer(signs, found, lambda layer, level: 100 * found.mean("sign_agreement", level, layer=layer))
     signs.axhline(50, color=DENSE, linestyle=":", linewidth=1)
     signs.set_ylabel("weights with their initial sign (%)")
     if not any(found.values("sign_agreement", level) for level in levels):
-        signs.annotate("trained weights were not kept", (0.5, 0.6), xycoords="axes fraction", ha="center")
+        signs.annotate("trained or initial weights were not kept", (0.5, 0.6), xycoords="axes fraction", ha="center")
     least = min(levels.values())
     for axes in (overlap, densities, dead, signs):
         density_axis(axes, 100 * least)

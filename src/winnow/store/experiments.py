@@ -109,9 +109,11 @@ def keep_given(root: Path, recipe: Recipe) -> None:
     They go by their content, so that is true wherever the store is read.
     """
     for name, path in _notes(root, recipe):
-        if not path.exists() and was_given(name):
+        if was_given(name):
             known = described(name) if name == recipe.data.name else facts(course(recipe).network)
-            write_file(path, json.dumps(dataclasses.asdict(known), indent=1).encode())
+            content = json.dumps(dataclasses.asdict(known), indent=1).encode()
+            if not path.exists() or path.read_bytes() != content:
+                write_file(path, content)
 
 
 def remember_given(root: Path, recipe: Recipe) -> None:
