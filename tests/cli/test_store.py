@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from winnow.experiments import controls
+from winnow.experiments import controls, imp
 from winnow.recipes import read
 from winnow.store import Store
 from winnow.store.experiments import identity, record
@@ -108,6 +108,25 @@ def test_verify_finds_what_is_damaged_and_moves_it_aside(winnow: Winnow, finishe
     assert (again.code, again.err) == (0, "")
     assert winnow("run", "digits", *TINY, "--store", finished).code == 0
     assert winnow("store", "verify", "--store", finished).out.startswith("16 results verified")
+
+
+@pytest.mark.parametrize(
+    "command", ["store ls", "store gc", "results", f"plan digits {' '.join(TINY)}", "report --out page.html"]
+)
+def test_commands_that_only_read_tell_of_damage_and_move_nothing(
+    command: str, winnow: Winnow, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = imp(read("digits").edited(EDITS))
+    (Store(finished).folder(experiment.rows[0].trained.key) / "manifest.json").write_text("half of a mani")
+    told = f"stored result {experiment.rows[0].trained.key} is damaged"
+    said = winnow(*command.split(), "--store", finished)
+    assert said.code == 0
+    if command.startswith("report"):
+        assert told in (tmp_path / "page.html").read_text("utf-8")
+    elif command != "store gc":
+        assert told in said.err
+    assert not (finished / "corrupt").exists()
 
 
 def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: Path) -> None:

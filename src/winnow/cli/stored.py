@@ -10,11 +10,11 @@ from typing import Any
 from rich.filesize import decimal
 from rich.table import Table
 
-from winnow.errors import CorruptResult, StoreError, WinnowError
+from winnow.errors import StoreError, WinnowError
 from winnow.experiments import imp
 from winnow.experiments.controls import ALL, chosen_controls
 from winnow.recipe import Recipe
-from winnow.steps import Step, Train
+from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.experiments import read_record, recipe_files, recorded
 from winnow.store.failures import Failures
@@ -78,16 +78,8 @@ def _counts(store: Store, steps: Sequence[Train]) -> tuple[str, str]:
     """How many of the trainings are stored, and how many cannot be."""
     trainings, failures = list(dict.fromkeys(steps)), Failures(store)
     failed = sum(failures.behind(step) is not None for step in trainings)
-    found = sum(_manifest(store, step) is not None and failures.behind(step) is None for step in trainings)
+    found = sum(store.whole(step) is not None and failures.behind(step) is None for step in trainings)
     return f"{found} of {len(trainings)}", str(failed)
-
-
-def _manifest(store: Store, step: Step) -> Manifest | None:
-    """A step's manifest; one that is damaged is none, and `manifests` tells of it."""
-    try:
-        return store.manifest(step)
-    except CorruptResult:
-        return None
 
 
 _KINDS = {
@@ -193,7 +185,7 @@ def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
             problems.append(f"{path} cannot be followed, so every result is kept: {problem}")
             continue
         keys |= {step.key for step in steps}
-        unfinished |= {step.trajectory for step in steps if isinstance(step, Train) and _manifest(store, step) is None}
+        unfinished |= {step.trajectory for step in steps if isinstance(step, Train) and store.whole(step) is None}
     return None if problems else keys, unfinished, problems
 
 
