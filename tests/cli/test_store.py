@@ -186,6 +186,29 @@ def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
     assert not held.exists()
 
 
+def saved(store: Path, trajectory: str) -> Path:
+    path = Store(store).progress_file(trajectory)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    return aged(path)
+
+
+def test_gc_keeps_what_is_saved_of_an_experiment_that_cannot_be_followed(winnow: Winnow, finished: Path) -> None:
+    path = saved(finished, "0" * 40)
+    (finished / "experiments" / "odd.toml").write_text('name = "odd"\ncontrol = ["of tomorrow"]\n')
+    assert "progress" not in winnow("store", "gc", "--delete", "--store", finished).out
+    assert path.exists()
+
+
+def test_gc_keeps_what_is_saved_of_a_training_that_is_due_again(winnow: Winnow, finished: Path) -> None:
+    recipe = read("digits").edited(EDITS)
+    dense = imp(recipe).rows[0].trained  # of which the weights are stored, and not the optimizer's buffers
+    path = saved(finished, dense.trajectory)
+    record(Store(finished), recipe.edited({"retrain.how": "lr-rewinding"}))  # which goes on from there
+    assert "progress" not in winnow("store", "gc", "--delete", "--store", finished).out
+    assert path.exists()
+
+
 def test_gc_finds_the_results_of_an_experiment_that_was_taken_off_the_list(winnow: Winnow, finished: Path) -> None:
     for path in (finished / "experiments").iterdir():
         path.unlink()

@@ -88,12 +88,12 @@ class Garbage:
 
 
 def garbage(
-    store: Store, *, reached: Collection[str] | None, unfinished: Collection[str], damaged_days: float
+    store: Store, *, reached: Collection[str] | None, unfinished: Collection[str] | None, damaged_days: float
 ) -> list[Garbage]:
     """What nothing needs. `reached` are the keys of the results to keep; None keeps all.
 
-    `unfinished` are the trajectories whose progress is still of use. What is younger than an hour, or whose lock
-    another process holds, may be in use and is not among it.
+    `unfinished` are the trajectories whose progress is still of use; None keeps all as well. What is younger than an
+    hour, or whose lock another process holds, may be in use and is not among it.
     """
     now = time.time()
     found = [Garbage("temporary", path, _size(path)) for path in _temporary(store) if now - _touched(path) > HOUR]
@@ -105,7 +105,8 @@ def garbage(
             else:
                 held.add(path.stem)
     for path in sorted((store.root / "progress").glob("*.progress")):
-        if path.stem not in unfinished and path.stem not in held and now - _touched(path) > HOUR:
+        is_of_use = unfinished is None or path.stem in unfinished
+        if not is_of_use and path.stem not in held and now - _touched(path) > HOUR:
             found.append(Garbage("progress", path, _size(path)))
     for path in sorted((store.root / "corrupt").glob("*")):
         moved = path.name.rpartition("-")[2]  # its name ends in the nanosecond at which it was moved
