@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -205,6 +207,38 @@ def test_deterministic_mode_is_on_within_alone(is_on: bool) -> None:
     with deterministic_mode(is_on):
         assert torch.are_deterministic_algorithms_enabled() == (is_on or before)
     assert torch.are_deterministic_algorithms_enabled() == before
+
+
+@contextmanager
+def default(dtype: torch.dtype) -> Generator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        lambda: default(torch.float64),
+        lambda: torch.device("meta"),
+        torch.no_grad,
+        torch.inference_mode,
+    ],
+    ids=["autocast", "default type", "default device", "no_grad", "inference_mode"],
+)
+@pytest.mark.parametrize("init", ["glorot-normal", "own"])
+def test_modes_of_the_program_around_change_no_result(
+    tmp_path: Path, around: Callable[[], AbstractContextManager[object]], init: str
+) -> None:
+    recipe = RECIPE.edited({"replicates": 1, "levels": 1, "model.init": init})
+    run(recipe, tmp_path / "plain")
+    with around():
+        run(recipe, tmp_path / "within")
+    assert_same_results(recipe, tmp_path / "within", tmp_path / "plain")
 
 
 def test_dropout_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path: Path, spans: Spans) -> None:

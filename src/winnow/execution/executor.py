@@ -12,7 +12,7 @@ from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.choosing import chosen
 from winnow.execution.doubts import Doubts
-from winnow.execution.environment import Interruption, deterministic_mode
+from winnow.execution.environment import Interruption, deterministic_mode, undisturbed
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.masking import drawn_mask, pruned
 from winnow.execution.measuring import along_the_line, distances
@@ -158,7 +158,7 @@ class Executor:
         before = self._kept_before(plan)
         self.reporter.planned(list(plan.missing))
         self._doubts.tell_of_masks(plan.missing)
-        with Interruption() as interruption, deterministic_mode(is_deterministic):
+        with Interruption() as interruption, undisturbed(), deterministic_mode(is_deterministic):
             while plan.missing:
                 if interruption.is_requested():
                     raise KeyboardInterrupt
