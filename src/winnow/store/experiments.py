@@ -34,21 +34,27 @@ def identity(recipe: Recipe) -> str:
         "length": amounts.length,
         "rewind": amounts.rewind,
         "at_rewind": recipe.optimizer.at_rewind if amounts.rewind else None,
-        "prune": _asked(recipe.prune, ("at", "granularity", "include")),
+        "prune": _asked(recipe.prune, ("at", "granularity", "include"), amounts),
         "deterministic": recipe.deterministic,
-    } | ({} if recipe.retrain == Retrain() else {"retrain": _asked(recipe.retrain, ())})
+    } | ({} if recipe.retrain == Retrain() else {"retrain": _asked(recipe.retrain, (), amounts)})
     dynamic = _in_iterations(recipe.dynamic, amounts)
     if dynamic != _in_iterations(Dynamic(), amounts):  # whichever rivals there are: asking for more widens too
         scope["dynamic"] = dynamic
     return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
-def _asked(section: Pruning | Retrain, later: Sequence[str]) -> dict[str, object]:
+def _asked(section: Pruning | Retrain, later: Sequence[str], amounts: Timeline) -> dict[str, object]:
     """A section's fields; those that came later than identities only where they are not as they are by default."""
     usual = type(section)()
     fields = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+
+    def told(value: object) -> object:
+        if isinstance(value, Amount):
+            return f"{value.iterations(per_epoch=amounts.per_epoch, total=amounts.length)}it"
+        return plain(value)
+
     return {
-        name: str(value) if isinstance(value, Amount) else plain(value)
+        name: told(value)
         for name, value in fields.items()
         if value is not None and not (name in later and value == getattr(usual, name))
     }
