@@ -48,5 +48,5 @@ def cost(steps: Iterable[Step], store: Store | None = None) -> Cost:
 
 
 def _seconds(trainings: Iterable[Train], store: Store) -> float:
-    manifests = [store.manifest(step) for step in trainings]
+    manifests = [store.whole(step) for step in trainings]
     return sum(manifest.seconds if manifest else math.nan for manifest in manifests)

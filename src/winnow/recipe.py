@@ -251,6 +251,14 @@ class Rates:
     """Embeddings, and output layers that share their weights."""
 
 
+def _each_once(given: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(given)))
+
+
+Patterns = Annotated[tuple[str, ...], AfterValidator(_each_once)]
+"""A set of names: in which order, and how often, they are written makes no other experiment."""
+
+
 @validated
 class Pruning:
     """What each round removes."""
@@ -279,10 +287,10 @@ class Pruning:
     """What is removed in one piece: a `weight`; all but N of every M weights along the inputs, as `2:4`, which has one
     level; or a whole output `unit` (a row, a filter)."""
 
-    exclude: tuple[str, ...] = ()
+    exclude: Patterns = ()
     """Parameters that are never pruned, by name or pattern: `"*.shortcut.*"`."""
 
-    include: tuple[str, ...] = ()
+    include: Patterns = ()
     """Parameters that are pruned though they would not be by their kind, by name or pattern, at the rate of their kind
     or else of linear layers. `winnow inspect` shows what is pruned and why. `exclude` has the last word."""
     densities: tuple[Fraction01, ...] | None = None

@@ -244,7 +244,9 @@ def collect(experiment: Experiment, store: Store, *, identity: str, leave_damage
         except CorruptResult as damage:
             if not leave_damaged:
                 raise
-            damaged.append(f"{experiment.labels()[row.trained]}: {first_line(damage)}")
+            told = first_line(damage)
+            if not any(told in each for each in damaged):  # a mask may be that of several trainings
+                damaged.append(f"{experiment.labels()[row.trained]}: {told}")
             continue
         density = mask.density if mask else 1.0
         trainings.append(Training(row, density, mask.layer_densities() if mask else {}, curve))

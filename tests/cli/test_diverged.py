@@ -49,3 +49,11 @@ def test_the_page_says_so_first(winnow: Winnow, diverged: Path, tmp_path: Path) 
 def test_the_store_lists_it(winnow: Winnow, diverged: Path) -> None:
     (line,) = [line for line in winnow("store", "ls", "--store", diverged).out.splitlines() if "imp-" in line]
     assert line.split()[-4:] == ["0", "of", "10", "10"]
+
+
+def test_what_failed_goes_by_its_place(winnow: Winnow, diverged: Path) -> None:
+    said = winnow("run", *WILD, "--store", diverged).out
+    assert [line.split(":")[1] for line in said.splitlines() if line.startswith("failed: ")] == [
+        " dense, replicate 0",
+        " dense, replicate 1",
+    ]

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from winnow.cli import display
+from winnow.errors import RecipeError
 from winnow.execution.environment import Interruption
+from winnow.execution.executor import Executor
 from winnow.experiments import imp
 from winnow.recipes import read
 from winnow.store import Store
@@ -158,3 +160,15 @@ def test_the_store_can_come_from_the_environment(
 ) -> None:
     monkeypatch.setenv("WINNOW_STORE", str(finished))
     assert "nothing to train" in winnow("run", "digits", *TINY).err
+
+
+def test_a_wider_run_that_is_refused_leaves_the_record_as_it_was(
+    winnow: Winnow, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise RecipeError("these examples are not for it.")
+
+    monkeypatch.setattr(Executor, "run", refused)
+    said = winnow("run", "digits", *TINY, "--levels", "5", "--store", finished, "--progress", "quiet")
+    assert said.code == 1 and "these examples" in said.err
+    assert "10 of 10" in winnow("store", "ls", "--store", finished).out

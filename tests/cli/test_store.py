@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from winnow.experiments import controls
+from winnow.experiments import controls, imp
 from winnow.recipes import read
 from winnow.store import Store
 from winnow.store.experiments import identity, record
@@ -110,6 +110,25 @@ def test_verify_finds_what_is_damaged_and_moves_it_aside(winnow: Winnow, finishe
     assert winnow("store", "verify", "--store", finished).out.startswith("16 results verified")
 
 
+@pytest.mark.parametrize(
+    "command", ["store ls", "store gc", "results", f"plan digits {' '.join(TINY)}", "report --out page.html"]
+)
+def test_commands_that_only_read_tell_of_damage_and_move_nothing(
+    command: str, winnow: Winnow, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    experiment = imp(read("digits").edited(EDITS))
+    (Store(finished).folder(experiment.rows[0].trained.key) / "manifest.json").write_text("half of a mani")
+    told = f"stored result {experiment.rows[0].trained.key} is damaged"
+    said = winnow(*command.split(), "--store", finished)
+    assert said.code == 0
+    if command.startswith("report"):
+        assert told in (tmp_path / "page.html").read_text("utf-8")
+    elif command != "store gc":
+        assert told in said.err
+    assert not (finished / "corrupt").exists()
+
+
 def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: Path) -> None:
     store = Store(finished)
     aged(finished)
@@ -165,6 +184,29 @@ def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
         assert held.exists()
     assert "progress of trainings" in winnow("store", "gc", "--delete", "--store", finished).out
     assert not held.exists()
+
+
+def saved(store: Path, trajectory: str) -> Path:
+    path = Store(store).progress_file(trajectory)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    return aged(path)
+
+
+def test_gc_keeps_what_is_saved_of_an_experiment_that_cannot_be_followed(winnow: Winnow, finished: Path) -> None:
+    path = saved(finished, "0" * 40)
+    (finished / "experiments" / "odd.toml").write_text('name = "odd"\ncontrol = ["of tomorrow"]\n')
+    assert "progress" not in winnow("store", "gc", "--delete", "--store", finished).out
+    assert path.exists()
+
+
+def test_gc_keeps_what_is_saved_of_a_training_that_is_due_again(winnow: Winnow, finished: Path) -> None:
+    recipe = read("digits").edited(EDITS)
+    dense = imp(recipe).rows[0].trained  # of which the weights are stored, and not the optimizer's buffers
+    path = saved(finished, dense.trajectory)
+    record(Store(finished), recipe.edited({"retrain.how": "lr-rewinding"}))  # which goes on from there
+    assert "progress" not in winnow("store", "gc", "--delete", "--store", finished).out
+    assert path.exists()
 
 
 def test_gc_finds_the_results_of_an_experiment_that_was_taken_off_the_list(winnow: Winnow, finished: Path) -> None:

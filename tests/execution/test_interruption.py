@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from itertools import count
 from pathlib import Path
 
@@ -107,6 +109,24 @@ def test_a_shorter_training_leaves_what_is_saved_of_a_longer_one(tmp_path: Path,
     assert spans.iterations == (LENGTH - 20) + LENGTH  # the rest of the dense network's, and a ticket of its mask
 
 
+def test_a_training_goes_on_from_a_state_that_was_stored_after_it_was_last_saved(tmp_path: Path, spans: Spans) -> None:
+    recipe = RECIPE.edited({"replicates": 1, "levels": 1, "rewind": "16it"})
+    run(recipe, tmp_path / "left alone")
+    for iteration in (13, 20):
+        spans.interrupt_at = lambda state, iteration=iteration: state.iteration == iteration
+        with pytest.raises(KeyboardInterrupt):
+            run(recipe, tmp_path / "store")
+        [saved] = (tmp_path / "store" / "progress").glob("*")
+        if iteration == 13:
+            before = saved.read_bytes()
+    saved.write_bytes(before)  # as if it had been killed at 20, and not asked to stop
+    spans.interrupt_at = lambda state: False
+    spans.started.clear()
+    run(recipe, tmp_path / "store")
+    assert spans.started[0].iteration == 16
+    assert_same_results(recipe, tmp_path / "store", tmp_path / "left alone")
+
+
 def test_what_a_training_took_includes_what_it_went_on_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = count(step=10)
     monkeypatch.setattr("winnow.execution.training.time.monotonic", lambda: next(ticks))  # 10 s from look to look
@@ -205,6 +225,38 @@ def test_deterministic_mode_is_on_within_alone(is_on: bool) -> None:
     with deterministic_mode(is_on):
         assert torch.are_deterministic_algorithms_enabled() == (is_on or before)
     assert torch.are_deterministic_algorithms_enabled() == before
+
+
+@contextmanager
+def default(dtype: torch.dtype) -> Generator[None]:
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@pytest.mark.parametrize(
+    "around",
+    [
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+        lambda: default(torch.float64),
+        lambda: torch.device("meta"),
+        torch.no_grad,
+        torch.inference_mode,
+    ],
+    ids=["autocast", "default type", "default device", "no_grad", "inference_mode"],
+)
+@pytest.mark.parametrize("init", ["glorot-normal", "own"])
+def test_modes_of_the_program_around_change_no_result(
+    tmp_path: Path, around: Callable[[], AbstractContextManager[object]], init: str
+) -> None:
+    recipe = RECIPE.edited({"replicates": 1, "levels": 1, "model.init": init})
+    run(recipe, tmp_path / "plain")
+    with around():
+        run(recipe, tmp_path / "within")
+    assert_same_results(recipe, tmp_path / "within", tmp_path / "plain")
 
 
 def test_dropout_goes_on_after_an_interruption_as_if_there_had_been_none(tmp_path: Path, spans: Spans) -> None:

@@ -10,6 +10,7 @@ from winnow.experiments import Experiment, controls, imp
 from winnow.recipe import Recipe
 from winnow.recipes import read
 from winnow.steps import Content, Init, Noise, Prune, Train
+from winnow.store.experiments import identity
 
 BASE = read("digits").edited({"levels": 3, "replicates": 2, "control": [], "train.length": "100it"})
 
@@ -159,6 +160,22 @@ def test_what_is_kept_of_each_level(keep: Any, contents: dict[int, Content]) -> 
     targets = experiment.targets(keep)
     assert {level: targets[ticket] for level, ticket in enumerate(tickets(experiment))} == contents
     assert all(targets[point] is Content.FULL for point in experiment.rewind_points.values())
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        ({"prune.exclude": ["fc1.*", "output.*"]}, {"prune.exclude": ["output.*", "fc1.*", "fc1.*"]}),
+        ({"prune.include": ["fc1.bias", "fc2.bias"]}, {"prune.include": ["fc2.bias", "fc1.bias"]}),
+        ({"prune.at": "150it"}, {"prune.at": "50%"}),
+        ({"retrain.length": "60it"}, {"retrain.length": "20%"}),
+    ],
+)
+def test_what_says_the_same_is_the_same_experiment(one: dict[str, Any], other: dict[str, Any]) -> None:
+    recipes = [read("digits").edited({"levels": 2, "replicates": 1} | changes) for changes in (one, other)]
+    first, second = (imp(recipe) for recipe in recipes)
+    assert first.targets() == second.targets()
+    assert identity(recipes[0]) == identity(recipes[1])
 
 
 def test_a_control_that_was_added_under_a_name_is_found_by_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ from winnow.experiments.search import Judgement, bisect, candidates
 from winnow.experiments.study import nearest_level, places
 from winnow.recipes import read
 from winnow.steps import Compare, Draw, Interpolate, Train
+from winnow.store.studies import study_identity
 from winnow.timeline import Amount
 
 RECIPE = read("digits").edited({"replicates": 3, "control": []})
@@ -80,6 +81,13 @@ def test_instability_compares_children_of_the_same_point_under_different_noise()
         assert each.stop in (300, each.k + (300 - each.k) // 2)
         for child, sample in zip((step.first, step.second), each.samples, strict=True):
             assert child.start == (0 if sample == 0 else each.k)  # the trunk going on, or a branch from W_k
+
+
+def test_all_training_examples_are_the_same_measurement_however_many_more_are_asked_for() -> None:
+    usual, more, few = (instability(RECIPE, at=AT, **given) for given in ({}, {"examples": 2_000}, {"examples": 10}))
+    assert [each.step for each in usual.comparisons] == [each.step for each in more.comparisons]
+    assert study_identity(usual) == study_identity(more) != study_identity(few)
+    assert usual.comparisons[0].step != few.comparisons[0].step
 
 
 def test_looking_early_asks_for_no_further_training() -> None:

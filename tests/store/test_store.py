@@ -178,6 +178,20 @@ def flip(path: Path) -> None:
     path.write_bytes(content)
 
 
+def replaced(path: Path, old: bytes, new: bytes) -> None:
+    assert old in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
+def edited(path: Path, **fields: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_bytes()) | fields))
+
+
+def in_its_place(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
 DAMAGES: list[tuple[str, Callable[[Path], Any], str]] = [
     ("state.safetensors", flip, "state.safetensors is missing or does not have the checksum in its manifest"),
     ("state.safetensors", lambda path: path.unlink(), "state.safetensors is missing"),
@@ -193,6 +207,14 @@ DAMAGES: list[tuple[str, Callable[[Path], Any], str]] = [
     ("manifest.json", lambda path: path.write_bytes(b"\xff\xfe"), "its manifest cannot be read"),
     ("manifest.json", lambda path: path.write_bytes(path.read_bytes().replace(b'"files"', b'"flies"')), "its manifest"),
     ("manifest.json", lambda path: path.write_bytes(path.read_bytes().replace(b'"bytes"', b'"bites"')), "its manifest"),
+    ("manifest.json", lambda path: replaced(path, b'"full"', b'"half"'), r"its manifest cannot be read \('HALF'\)"),
+    ("manifest.json", lambda path: replaced(path, b'"seconds": 1.5', b'"seconds": "x"'), "its manifest cannot be read"),
+    ("manifest.json", lambda path: edited(path, made=[]), r"its manifest cannot be read \('made' is no table\)"),
+    ("manifest.json", lambda path: edited(path, files={}), r"its manifest cannot be read \(it lists no file\)"),
+    ("manifest.json", lambda path: edited(path, key=PRUNE.key), f"its manifest is that of {PRUNE.key}"),
+    ("manifest.json", lambda path: in_its_place(path).mkdir(), "manifest.json is no file"),
+    ("manifest.json", lambda path: in_its_place(path).symlink_to(path), "manifest.json is no file"),
+    ("state.safetensors", lambda path: in_its_place(path).mkdir(), "state.safetensors is no file"),
 ]
 
 
@@ -209,6 +231,31 @@ def test_a_damaged_result_is_named_and_moved_aside(
     assert [path.name.partition("-")[0] for path in (store.root / "corrupt").iterdir()] == [TRAIN.key]
     put(store)  # as if computed again
     assert torch.equal(store.state(TRAIN).parameters["fc.weight"], STATE.parameters["fc.weight"])
+
+
+def test_a_reader_tells_of_damage_and_moves_nothing(store: Store) -> None:
+    put(store)
+    flip(folder(store, TRAIN) / "state.safetensors")
+    reader = Store(store.root, make=False)
+    with pytest.raises(CorruptResult, match=r"state.safetensors is missing.*\n.*`winnow store verify` moves it"):
+        reader.state(TRAIN)
+    assert reader.whole(TRAIN) is None  # what goes on goes on without it
+    assert folder(store, TRAIN).exists() and not (store.root / "corrupt").exists()
+
+
+@pytest.mark.parametrize("read", [lambda store: store.manifest(TRAIN), lambda store: store.curve(TRAIN)])
+def test_what_may_not_be_read_is_told_and_left_where_it_is(
+    store: Store, read: Callable[[Store], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(store)
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(StoreError, match=r"manifest.json cannot be read: Permission denied"):
+        read(store)
+    assert folder(store, TRAIN).exists()
 
 
 def test_damage_to_metrics_and_masks_is_found_too(store: Store) -> None:

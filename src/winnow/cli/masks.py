@@ -60,7 +60,7 @@ def main(words: Sequence[str]) -> int:
     from winnow.store.lookup import as_run, namesakes
     from winnow.store.maintenance import existing
 
-    store, name = existing(options.store), identity(options.recipe)
+    store, name = existing(options.store, make=True), identity(options.recipe)
     found = anatomy(imp(as_run(options.recipe, store, given=options_in(words))), store, identity=name)
     if not found.levels():
         others = namesakes(options.recipe, store) or "`winnow store ls` tells what there is."

@@ -13,7 +13,6 @@ from rich.table import Table
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, WithRecipe, parse_with_recipe
 from winnow.cli.console import output, show
-from winnow.errors import CorruptResult
 from winnow.experiments.experiment import Keep
 
 if TYPE_CHECKING:
@@ -100,12 +99,13 @@ def main(words: Sequence[str]) -> int:
 
 def _estimate(experiment: Experiment, keep: Keep, store: Store) -> Estimate:
     from winnow.execution.estimate import estimate
+    from winnow.execution.reporting import Silent
 
-    while True:
-        try:
-            return estimate(experiment, experiment.targets(keep), store)
-        except CorruptResult as damage:  # it is out of the way now
-            say(str(damage))
+    class Saying(Silent):
+        def noted(self, message: str) -> None:
+            say(message)
+
+    return estimate(experiment, experiment.targets(keep), store, Saying())
 
 
 def _lines_table(found: Estimate) -> Table:
@@ -142,7 +142,7 @@ def _status(step: Step, plan: Plan, store: Store) -> str:
         return "blocked"
     if step in plan.missing:
         return "no"
-    return "yes" if step in plan.stored or store.manifest(step) else "not needed"
+    return "yes" if step in plan.stored or store.whole(step) else "not needed"
 
 
 def duration(seconds: float) -> str:

@@ -105,7 +105,7 @@ def main(words: Sequence[str]) -> int:
     command = parse(Options, words, command="store").command
     from winnow.store.maintenance import existing
 
-    store = existing(command.store)
+    store = existing(command.store, make=isinstance(command, Verify))
     if isinstance(command, List):
         return _list(command, store)
     if isinstance(command, Show):

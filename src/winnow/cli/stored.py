@@ -10,11 +10,12 @@ from typing import Any
 from rich.filesize import decimal
 from rich.table import Table
 
-from winnow.errors import CorruptResult, StoreError, WinnowError
+from winnow.errors import StoreError, WinnowError
+from winnow.execution.executor import Executor
 from winnow.experiments import imp
 from winnow.experiments.controls import ALL, chosen_controls
 from winnow.recipe import Recipe
-from winnow.steps import Step, Train
+from winnow.steps import Train
 from winnow.store import Manifest, Store
 from winnow.store.experiments import read_record, recipe_files, recorded
 from winnow.store.failures import Failures
@@ -78,16 +79,8 @@ def _counts(store: Store, steps: Sequence[Train]) -> tuple[str, str]:
     """How many of the trainings are stored, and how many cannot be."""
     trainings, failures = list(dict.fromkeys(steps)), Failures(store)
     failed = sum(failures.behind(step) is not None for step in trainings)
-    found = sum(_manifest(store, step) is not None and failures.behind(step) is None for step in trainings)
+    found = sum(store.whole(step) is not None and failures.behind(step) is None for step in trainings)
     return f"{found} of {len(trainings)}", str(failed)
-
-
-def _manifest(store: Store, step: Step) -> Manifest | None:
-    """A step's manifest; one that is damaged is none, and `manifests` tells of it."""
-    try:
-        return store.manifest(step)
-    except CorruptResult:
-        return None
 
 
 _KINDS = {
@@ -177,10 +170,10 @@ def _time(manifest: Manifest) -> str:
     return finished.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
-    """The results that experiments and studies are made from, the trajectories that are not finished, and problems.
+def needed(store: Store) -> tuple[set[str] | None, set[str] | None, list[str]]:
+    """The results that experiments and studies are made from, the trajectories that they would train, and problems.
 
-    Where a recipe cannot be followed nobody knows what it is made from, and there are no keys but None.
+    Where a recipe cannot be followed nobody knows what it is made from and is to train, and both are None.
     """
     keys: set[str] = set()
     unfinished: set[str] = set()
@@ -188,13 +181,14 @@ def needed(store: Store) -> tuple[set[str] | None, set[str], list[str]]:
     for path in [*recipe_files(store), *study_files(store)]:
         try:
             is_study = path.parent.name == "studies"
-            steps = read_study(path).steps() if is_study else imp(read_record(path)[1]).steps()
+            asked = read_study(path) if is_study else imp(read_record(path)[1])
         except WinnowError as problem:
             problems.append(f"{path} cannot be followed, so every result is kept: {problem}")
             continue
-        keys |= {step.key for step in steps}
-        unfinished |= {step.trajectory for step in steps if isinstance(step, Train) and _manifest(store, step) is None}
-    return None if problems else keys, unfinished, problems
+        keys |= {step.key for step in asked.steps()}
+        missing = Executor(store).plan(asked.targets()).missing  # a training may be due again, for more of its state
+        unfinished |= {step.trajectory for step in missing if isinstance(step, Train)}
+    return (None, None, problems) if problems else (keys, unfinished, problems)
 
 
 _REASONS = {

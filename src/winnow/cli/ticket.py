@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 from rich.filesize import decimal
 
+from winnow.cli import say
 from winnow.cli.arguments import StoreOption, WithRecipe, options_in, parse_with_recipe
 from winnow.cli.console import output
 from winnow.errors import MissingResult, RecipeError
@@ -104,7 +105,10 @@ def _run(options: Options, words: Sequence[str]) -> Run:
 
     store = existing(options.store)
     experiment = imp(as_run(options.recipe, store, given=options_in(words)))
-    run = Run(experiment, store, collect(experiment, store, identity=identity(options.recipe)), failures={})
+    results = collect(experiment, store, identity=identity(options.recipe), leave_damaged=True)
+    for each in results.damaged:
+        say(f"left out: {each}")
+    run = Run(experiment, store, results, failures={})
     if not run.results.trainings and (others := namesakes(options.recipe, store)):
         raise MissingResult(
             f"the store {store.root} holds no {options.recipe.name} with these settings; `{_run_command(words)}` makes "

@@ -1,14 +1,16 @@
-"""What surrounds a run: a clean stop on Ctrl-C, and computation that is the same to the bit."""
+"""What surrounds a run: a clean stop on Ctrl-C, and computation that is the same to the bit and as its recipe says."""
 
 from __future__ import annotations
 
 import signal
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType, TracebackType
 
 import torch
+
+from winnow.models.drawing import default_type
 
 
 class Interruption:
@@ -41,6 +43,23 @@ class Interruption:
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True
+
+
+@contextmanager
+def undisturbed() -> Generator[None]:
+    """Within, what the program around has set for its own computing is of no effect: no result says that it was.
+
+    That is autocast, gradients switched off, and a default type or device.
+    """
+    with ExitStack() as outside, default_type():
+        outside.enter_context(torch.inference_mode(False))
+        outside.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                outside.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":  # within any torch.device, calls into PyTorch take longer
+            outside.enter_context(torch.device("cpu"))
+        yield
 
 
 @contextmanager

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from winnow.course import Network
+from winnow.errors import CorruptResult
 from winnow.execution import progress
 from winnow.execution.executor import Executor, Plan, Targets
 from winnow.execution.lanes import Lane, lanes
+from winnow.execution.reporting import Reporter, Silent
 from winnow.experiments import Experiment, Row
 from winnow.models.drawing import trained, values_of
 from winnow.pruning import prunable_layers
@@ -58,9 +60,9 @@ class Estimate:
         return sum(self.remaining.values())
 
 
-def estimate(experiment: Experiment, targets: Targets, store: Store) -> Estimate:
-    """What running the experiment would do. Raises CorruptResult where a stored result turns out to be damaged."""
-    plan = Executor(store).plan(targets)
+def estimate(experiment: Experiment, targets: Targets, store: Store, reporter: Reporter | None = None) -> Estimate:
+    """What running the experiment would do. Damaged results count as missing, and the reporter is told of them."""
+    plan = Executor(store, reporter=reporter or Silent()).plan(targets)
     left = remaining(plan, store)
     return Estimate(
         plan=plan,
@@ -80,7 +82,10 @@ def remaining(plan: Plan, store: Store) -> dict[Train, int]:
 
 def _reached(lane: Lane, store: Store) -> int:
     """The iteration that a training goes on from: where it was interrupted, or an earlier result of its own."""
-    waypoint = store.waypoint(lane.last, before=lane.steps[0].stop)
+    try:
+        waypoint = store.waypoint(lane.last, before=lane.steps[0].stop)
+    except CorruptResult:
+        waypoint = None
     stored = [waypoint.stop] if waypoint else []
     saved = progress.load(store.progress_file(lane.trajectory))
     under_way = [saved.state.iteration] if saved and saved.state.iteration <= lane.last.stop else []

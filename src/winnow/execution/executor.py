@@ -12,7 +12,7 @@ from winnow.course import Course
 from winnow.errors import CorruptResult, LayerCollapse, MissingResult
 from winnow.execution.choosing import chosen
 from winnow.execution.doubts import Doubts
-from winnow.execution.environment import Interruption, deterministic_mode
+from winnow.execution.environment import Interruption, deterministic_mode, undisturbed
 from winnow.execution.lanes import Lane, batches, lanes
 from winnow.execution.masking import drawn_mask, pruned
 from winnow.execution.measuring import along_the_line, distances
@@ -20,7 +20,7 @@ from winnow.execution.profile import Profile
 from winnow.execution.reporting import Reporter, Silent
 from winnow.execution.training import Trainer, initial_state
 from winnow.steps import Compare, Content, Draw, Init, Interpolate, Prune, Step, Train
-from winnow.store import Failure, Making, Store
+from winnow.store import Failure, Making, Manifest, Store
 from winnow.training import Choice, EngineName
 
 _PARTS = {
@@ -88,18 +88,13 @@ class Executor:
     def plan(self, targets: Targets) -> Plan:
         """What running the targets would do, from what is stored now. Damaged results count as missing."""
         origins = {step.origin for step in targets if isinstance(step, Train)}
-        while True:
-            plan = Plan({}, {}, {}, [])
-            unfit: set[Step] = set()
-            try:
-                for target, content in targets.items():
-                    # What was kept of a result before is enough, unless trainings asked for later start from it.
-                    enough = content if target in origins and content is Content.FULL else Content.METRICS
-                    self._visit(target, enough, plan, unfit)
-            except CorruptResult as damage:
-                self._start_over(damage)
-            else:
-                return plan
+        plan = Plan({}, {}, {}, [])
+        unfit: set[Step] = set()
+        for target, content in targets.items():
+            # What was kept of a result before is enough, unless trainings asked for later start from it.
+            enough = content if target in origins and content is Content.FULL else Content.METRICS
+            self._visit(target, enough, plan, unfit)
+        return plan
 
     def forget(self) -> None:
         """Look results up again: what was stored has turned out to be damaged."""
@@ -108,6 +103,14 @@ class Executor:
     def _start_over(self, damage: CorruptResult | MissingResult) -> None:
         self.reporter.noted(str(damage))
         self.forget()
+
+    def _manifest(self, step: Step) -> Manifest | None:
+        """The manifest of a step's result; one that is damaged is told of, and none."""
+        try:
+            return self.store.manifest(step)
+        except CorruptResult as damage:
+            self._start_over(damage)
+            return None
 
     def _visit(self, target: Step, content: Content, plan: Plan, unfit: set[Step]) -> None:
         """Add a step and, before it, what it needs, to the plan. Depth first, without recursion."""
@@ -127,7 +130,7 @@ class Executor:
                 plan.missing[step] = wanted
                 continue
             if self._known.get(step, Content.METRICS - 1) < wanted:
-                manifest = self.store.manifest(step)
+                manifest = self._manifest(step)
                 if manifest is not None and manifest.failure is not None:
                     plan.failed[step] = manifest.failure
                     unfit.add(step)
@@ -156,7 +159,7 @@ class Executor:
         self.reporter.planned(list(plan.missing))
         self._doubts.tell_of_masks(plan.missing)
         self._doubts.tell_of_weights(plan.missing)
-        with Interruption() as interruption, deterministic_mode(is_deterministic):
+        with Interruption() as interruption, undisturbed(), deterministic_mode(is_deterministic):
             while plan.missing:
                 if interruption.is_requested():
                     raise KeyboardInterrupt

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from winnow.course import Course, Noise
 from winnow.dynamic import Dynamic
-from winnow.execution.environment import deterministic_mode
+from winnow.execution.environment import deterministic_mode, undisturbed
 from winnow.execution.examples import splits
 from winnow.execution.part import part
 from winnow.execution.team import Team
@@ -51,7 +51,7 @@ class Done:
 def follow(team: Team) -> None:
     """Train what the leader says, until it says that there is nothing more."""
     while (work := team.hear()) is not None:
-        with deterministic_mode(work.is_deterministic):
+        with undisturbed(), deterministic_mode(work.is_deterministic):
             _train(work, team)
 
 

@@ -29,7 +29,7 @@ from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import names, to_toml
 from winnow.results import Results, collect
-from winnow.steps import Init, Step
+from winnow.steps import Init, Step, Train
 from winnow.store import Store
 from winnow.store.experiments import identity, record, withdraw
 from winnow.store.failures import Failures
@@ -53,7 +53,7 @@ class Run:
     store: Store
     results: Results
     failures: Mapping[str, str]
-    """What ended without a result and why, by where it stood: `ticket, replicate 1, level 12`."""
+    """What ended without a result and why, by where it stood: `dense, replicate 0`; `ticket, replicate 1, level 12`."""
 
     onset: Onset | None = None
     """How k was found, where the recipe left that to Winnow."""
@@ -269,7 +269,7 @@ def _run(
     recipe = onset.rewound if onset else recipe
     experiment = imp(recipe)
     tell_unreached(recipe)
-    is_new = record(opened, recipe)
+    before = record(opened, recipe)
     try:
         while True:
             try:
@@ -281,8 +281,9 @@ def _run(
             else:
                 return Run(experiment, opened, results, _failures(experiment, plan), onset)
     except RecipeError:  # of what is known only once data and network are there
-        if is_new and not any(opened.manifest(row.trained) for row in experiment.rows):
-            withdraw(opened, recipe)
+        known = {row.trained for row in imp(before).rows} if before else set[Train]()
+        if not any(opened.whole(row.trained) for row in experiment.rows if row.trained not in known):
+            withdraw(opened, recipe, before)
         raise
 
 
@@ -298,7 +299,8 @@ def chosen_device(device: Device) -> torch.device:
 def _failures(experiment: Experiment, plan: Plan) -> dict[str, str]:
     failures: dict[str, str] = {}
     for row in experiment.rows:
+        place = f"{row.control}, replicate {row.replicate}, level {row.level}"
         for step in (row.mask, row.trained):
             if step is not None and step in plan.failed:
-                failures[f"{row.control}, replicate {row.replicate}, level {row.level}"] = plan.failed[step].message
+                failures[place if row.level else f"dense, replicate {row.replicate}"] = plan.failed[step].message
     return failures

@@ -82,11 +82,12 @@ class Trainer:
         mask = self.store.mask(lane.last.mask) if lane.last.mask else None
         file = self.store.progress_file(lane.trajectory)
         saved = progress.load(file)
-        if saved is not None and saved.state.iteration <= lane.last.stop:
-            iteration = saved.state.iteration
-            return _Started(lane, mask, iteration, partial(progress.state, file), saved.curve, saved.seconds)
-        is_longer_saved = saved is not None
+        is_longer_saved = saved is not None and saved.state.iteration > lane.last.stop
         waypoint = self.store.waypoint(lane.last, before=lane.steps[0].stop)
+        if saved is not None and not is_longer_saved:
+            iteration = saved.state.iteration
+            if waypoint is None or waypoint.stop <= iteration:  # it may have been killed after a stop and before a save
+                return _Started(lane, mask, iteration, partial(progress.state, file), saved.curve, saved.seconds)
         if waypoint is None:
             state = partial(self._origin, lane.last, mask)
             return _Started(lane, mask, lane.last.start, state, Curve(), is_longer_saved=is_longer_saved)

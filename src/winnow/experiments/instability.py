@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+from winnow.data import described
 from winnow.errors import RecipeError
 from winnow.experiments.study import Child, Comparison, Place, Study, Subnetwork, nearest_level, places
 from winnow.recipe import Recipe
 from winnow.steps import Interpolate
 from winnow.timeline import Amount
+
+EXAMPLES = 10_000
+"""Of how many training examples, at most, points on a line are measured where nothing else is said."""
 
 
 def instability(
@@ -19,7 +23,7 @@ def instability(
     density: float | None = None,
     samples: int = 2,
     points: int = 30,
-    examples: int = 10_000,
+    examples: int = EXAMPLES,
     early: Sequence[float] = (),
     with_random: bool = False,
 ) -> Study:
@@ -35,6 +39,9 @@ def instability(
     Raises RecipeError where a setting cannot mean anything.
     """
     _check(samples, points, examples, early, at)
+    known = described(recipe.data.name, recipe.data.size, recipe.data.corrupt)
+    if examples >= (size := known.train - recipe.data.validation):
+        examples = max(size, EXAMPLES)  # all of them: however that is said it is the same measurement
     level, found = nearest_level(recipe, density) if density is not None else (0, 1.0)
     everywhere, experiments = places(recipe, at, level)
     networks: list[Subnetwork] = ["dense"] if not level else ["ticket", "random"] if with_random else ["ticket"]

@@ -22,11 +22,22 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 @contextmanager
+def default_type() -> Generator[None]:
+    """Within, new tensors are float32, whatever the program around has set."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+@contextmanager
 def seeded(seed: int) -> Generator[None]:
     """Within, code that draws from global generators draws from `seed`; afterwards they stand as they stood.
 
     A module's own initialization takes no generator: this is the one place where the global ones are touched.
-    PyTorch's on the CPU, Python's and NumPy's; on a GPU nothing is built.
+    PyTorch's on the CPU, Python's and NumPy's; on a GPU nothing is built. New tensors are float32.
 
     >>> with seeded(1): first = torch.rand(1)
     >>> with seeded(1): again = torch.rand(1)
@@ -34,7 +45,7 @@ def seeded(seed: int) -> Generator[None]:
     True
     """
     python, numpy = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), default_type():
         torch.default_generator.manual_seed(seed)
         random.seed(seed)
         np.random.seed(seed & 0xFFFF_FFFF)

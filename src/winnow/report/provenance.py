@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from rich.filesize import decimal
 
-from winnow.errors import CorruptResult
 from winnow.steps import Step, Train
 from winnow.store import Failure, Manifest, Store
 from winnow.store.failures import Failures
@@ -93,10 +92,7 @@ def provenance(steps: Iterable[Step], store: Store) -> Provenance:
     under_way = {path.stem for path in (store.root / "progress").glob("*.progress")}
     working, known = 0, Failures(store)
     for step in wanted:
-        try:
-            manifest = store.manifest(step)
-        except CorruptResult:
-            manifest = None
+        manifest = store.whole(step)
         if (failure := known.behind(step)) is not None:
             failures.append((step, failure))
         elif manifest is None:

@@ -34,21 +34,27 @@ def identity(recipe: Recipe) -> str:
         "length": amounts.length,
         "rewind": amounts.rewind,
         "at_rewind": recipe.optimizer.at_rewind if amounts.rewind else None,
-        "prune": _asked(recipe.prune, ("at", "granularity", "include")),
+        "prune": _asked(recipe.prune, ("at", "granularity", "include"), amounts),
         "deterministic": recipe.deterministic,
-    } | ({} if recipe.retrain == Retrain() else {"retrain": _asked(recipe.retrain, ())})
+    } | ({} if recipe.retrain == Retrain() else {"retrain": _asked(recipe.retrain, (), amounts)})
     dynamic = _in_iterations(recipe.dynamic, amounts)
     if dynamic != _in_iterations(Dynamic(), amounts):  # whichever rivals there are: asking for more widens too
         scope["dynamic"] = dynamic
     return f"imp-{hashlib.sha256(json.dumps(scope, sort_keys=True).encode()).hexdigest()[:8]}"
 
 
-def _asked(section: Pruning | Retrain, later: Sequence[str]) -> dict[str, object]:
+def _asked(section: Pruning | Retrain, later: Sequence[str], amounts: Timeline) -> dict[str, object]:
     """A section's fields; those that came later than identities only where they are not as they are by default."""
     usual = type(section)()
     fields = {field.name: getattr(section, field.name) for field in dataclasses.fields(section)}
+
+    def told(value: object) -> object:
+        if isinstance(value, Amount):
+            return f"{value.iterations(per_epoch=amounts.per_epoch, total=amounts.length)}it"
+        return plain(value)
+
     return {
-        name: str(value) if isinstance(value, Amount) else plain(value)
+        name: told(value)
         for name, value in fields.items()
         if value is not None and not (name in later and value == getattr(usual, name))
     }
@@ -61,23 +67,26 @@ def _in_iterations(settings: Dynamic, amounts: Timeline) -> dict[str, object]:
     return {**spans, "drop": settings.drop, "distribution": settings.distribution}
 
 
-def record(store: Store, recipe: Recipe) -> bool:
-    """Note that a recipe was run; whether it is new. One that differs in its scope alone is widened to hold both."""
+def record(store: Store, recipe: Recipe) -> Recipe | None:
+    """Note that a recipe was run; gives what was noted before, which it widens where the two differ in scope alone."""
     path = _path(store, recipe)
     keep_given(store.root, recipe)
     with storing(path), store.waiting_for(path.stem):  # another process may be widening it too
-        is_new = not path.exists()
-        before = recipe if is_new else _before(path)
-        both = widened(recipe, before)
-        if is_new or both != before:
+        before = _before(path) if path.exists() else None
+        both = widened(recipe, before) if before else recipe
+        if both != before:
             write_file(path, to_toml(both).encode())
-    return is_new
+    return before
 
 
-def withdraw(store: Store, recipe: Recipe) -> None:
-    """Take back the note that a recipe was run."""
-    with storing(_path(store, recipe)):
-        _path(store, recipe).unlink(missing_ok=True)
+def withdraw(store: Store, recipe: Recipe, before: Recipe | None) -> None:
+    """Take back the note that a recipe was run: what was noted `before` stands again."""
+    path = _path(store, recipe)
+    with storing(path), store.waiting_for(path.stem):
+        if before is None:
+            path.unlink(missing_ok=True)
+        elif path.exists() and _before(path) == widened(recipe, before):  # and no other process has widened it since
+            write_file(path, to_toml(before).encode())
 
 
 def read_record(path: Path) -> tuple[str, Recipe]:

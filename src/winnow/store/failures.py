@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from winnow.errors import CorruptResult
 from winnow.steps import Step
-from winnow.store.manifest import Failure, Manifest
+from winnow.store.manifest import Failure
 from winnow.store.store import Store
 
 
@@ -20,7 +19,7 @@ class Failures:
         stack = [step]
         while stack:
             current = stack[-1]
-            manifest = None if current in self._known else self._manifest(current)
+            manifest = None if current in self._known else self._store.whole(current)
             if manifest is not None:
                 self._known[current] = manifest.failure
             elif current not in self._known:
@@ -32,10 +31,3 @@ class Failures:
                 self._known[current] = next((failure for failure in failures if failure), None)
             stack.pop()
         return self._known[step]
-
-    def _manifest(self, step: Step) -> Manifest | None:
-        """A step's manifest; one that is damaged is none."""
-        try:
-            return self._store.manifest(step)
-        except CorruptResult:
-            return None

@@ -31,7 +31,7 @@ def keys_like(store: Store, beginning: str) -> list[str]:
 
 
 def manifests(store: Store) -> Iterator[Manifest | CorruptResult]:
-    """The manifest of every result; for one that cannot be read, which is moved aside, the error."""
+    """The manifest of every result; for one that cannot be read, the error."""
     for key in store.result_keys():
         try:
             manifest = store.manifest(key)
@@ -47,7 +47,7 @@ def verify(store: Store, progress: Callable[[int, int], None] | None = None) -> 
 
     `progress` is called with the number of results that have been read, and of all.
     """
-    folders = sorted(store.root.glob("results/??/*"))
+    folders = sorted(store.root.glob("results/??/*/"))
     damages: list[CorruptResult] = []
     for number, folder in enumerate(folders, start=1):
         try:
@@ -71,8 +71,6 @@ def _verify(store: Store, folder: Path) -> None:
             if NAME not in {path.name for path in folder.iterdir()}:
                 raise store.set_aside(key, "it has no manifest")
         return
-    if manifest.key != key:
-        raise store.set_aside(key, f"its manifest is that of {manifest.key}")
     for name in manifest.files:
         store.read(key, name)
 
@@ -90,12 +88,12 @@ class Garbage:
 
 
 def garbage(
-    store: Store, *, reached: Collection[str] | None, unfinished: Collection[str], damaged_days: float
+    store: Store, *, reached: Collection[str] | None, unfinished: Collection[str] | None, damaged_days: float
 ) -> list[Garbage]:
     """What nothing needs. `reached` are the keys of the results to keep; None keeps all.
 
-    `unfinished` are the trajectories whose progress is still of use. What is younger than an hour, or whose lock
-    another process holds, may be in use and is not among it.
+    `unfinished` are the trajectories whose progress is still of use; None keeps all as well. What is younger than an
+    hour, or whose lock another process holds, may be in use and is not among it.
     """
     now = time.time()
     found = [Garbage("temporary", path, _size(path)) for path in _temporary(store) if now - _touched(path) > HOUR]
@@ -107,14 +105,15 @@ def garbage(
             else:
                 held.add(path.stem)
     for path in sorted((store.root / "progress").glob("*.progress")):
-        if path.stem not in unfinished and path.stem not in held and now - _touched(path) > HOUR:
+        is_of_use = unfinished is None or path.stem in unfinished
+        if not is_of_use and path.stem not in held and now - _touched(path) > HOUR:
             found.append(Garbage("progress", path, _size(path)))
     for path in sorted((store.root / "corrupt").glob("*")):
         moved = path.name.rpartition("-")[2]  # its name ends in the nanosecond at which it was moved
         if moved.isdecimal() and now - int(moved) / 1e9 > damaged_days * DAY:
             found.append(Garbage("damaged", path, _size(path)))
     if reached is not None:
-        for path in sorted(store.root.glob("results/??/*")):
+        for path in sorted(store.root.glob("results/??/*/")):
             if path.name not in reached and path.name not in held and now - _touched(path / NAME) > HOUR:
                 found.append(Garbage("unreached", path, _size(path)))
     return found
@@ -162,9 +161,9 @@ def _size(path: Path) -> int:
     return total
 
 
-def existing(root: Path | str | None) -> Store:
-    """The store at a place; raises StoreError where there is none."""
+def existing(root: Path | str | None, *, make: bool = False) -> Store:
+    """The store at a place, to be read or, with `make`, written to; raises StoreError where there is none."""
     store = Store(root, make=False)
     if not store.root.is_dir():
         raise StoreError(f"there is no store at {store.root}. `winnow run` makes one; --store DIR names another.")
-    return store
+    return Store(root) if make else store

@@ -92,8 +92,8 @@ class Manifest:
         return (json.dumps(asdict(self), indent=2) + "\n").encode()
 
     @classmethod
-    def from_bytes(cls, content: bytes) -> Manifest:
-        """Read what `to_bytes` wrote; raises CorruptResult where it is damaged."""
+    def from_bytes(cls, content: bytes, key: str) -> Manifest:
+        """Read what `to_bytes` wrote of a result; raises CorruptResult where it is damaged, or another result's."""
         try:
             table: dict[str, Any] = json.loads(content)
             failure: dict[str, str] | None = table.pop("failure")
@@ -101,13 +101,25 @@ class Manifest:
             known = {
                 name: table[name] for name in cls.__dataclass_fields__ if name in table
             }  # a newer Winnow may add some
-            return cls(
+            if bad := next((name for name in ("step", "inputs", "made") if not isinstance(table[name], dict)), ""):
+                raise TypeError(f"'{bad}' is no table")
+            manifest = cls(
                 **known,
                 files={name: File(**file) for name, file in files.items()},
                 failure=Failure(**failure) if failure else None,
             )
+            manifest._check()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise CorruptResult(f"its manifest cannot be read ({error})") from None
+        if manifest.key != key:
+            raise CorruptResult(f"its manifest is that of {manifest.key}")
+        return manifest
+
+    def _check(self) -> None:
+        """Raise one of what Python raises where a value is none that can be in its place."""
+        if not self.files and self.kept > Content.METRICS:
+            raise ValueError("it lists no file")
+        _ = self.wanted, self.size, self.seconds
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ processes from computing the same one.
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -70,11 +71,13 @@ def default_store() -> Path:
 class Store:
     """Results by step. Opening one makes it if it is not there; raises StoreError where it cannot be used.
 
-    With `make` false nothing is written: a store that is not there is empty.
+    With `make` false nothing is written: a store that is not there is empty, and what is damaged stays where it lies.
     """
 
     def __init__(self, root: Path | str | None = None, *, make: bool = True) -> None:
         self.root = Path(root) if root is not None else default_store()
+        self._is_written = make
+        self._damaged: dict[str, str] = {}
         self._check_format(make)
 
     def _check_format(self, make: bool) -> None:
@@ -116,19 +119,44 @@ class Store:
         One that another process is just replacing, in two moves, is waited for.
         """
         key = step if isinstance(step, str) else step.key
-        place, is_absent = self.folder(key) / NAME, False
+        is_absent = False
         for _ in range(_LOOKS):
             try:
-                return Manifest.from_bytes(place.read_bytes())
-            except (FileNotFoundError, NotADirectoryError):
-                if is_absent:  # the replacement may have ended between the two looks
-                    return None
-                is_absent = not self._is_being_replaced(key)
-                if not is_absent:
-                    time.sleep(0.01)
+                if key in self._damaged:
+                    raise CorruptResult(self._damaged[key])
+                content = self._content(key, NAME)
+                if content is not None:
+                    return Manifest.from_bytes(content, key)
             except CorruptResult as error:
                 raise self.set_aside(key, str(error)) from None
+            if is_absent:  # the replacement may have ended between the two looks
+                return None
+            is_absent = not self._is_being_replaced(key)
+            if not is_absent:
+                time.sleep(0.01)
         return None
+
+    def _content(self, key: str, name: str) -> bytes | None:
+        """A file of a result as it lies there; None where it is missing.
+
+        Raises CorruptResult where something else is in its place, StoreError where it may not, or cannot, be read.
+        """
+        path = self.folder(key) / name
+        try:
+            return path.read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            if error.errno in (errno.EISDIR, errno.ELOOP):
+                raise CorruptResult(f"{name} is no file") from None
+            raise StoreError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+    def whole(self, step: Step) -> Manifest | None:
+        """The manifest of a step's result; one that is damaged is none."""
+        try:
+            return self.manifest(step)
+        except CorruptResult:
+            return None
 
     def _is_being_replaced(self, key: str) -> bool:
         """Whether a result's folder has been moved aside, to be followed by another: see `write_folder`."""
@@ -179,10 +207,10 @@ class Store:
             if manifest is None or name not in manifest.files:
                 raise MissingResult(f"result {key} has no {name} in {self.root}")
             try:
-                content = (self.folder(key) / name).read_bytes()
-            except FileNotFoundError:
-                content = b""
-            if checksum(content) == manifest.files[name].sha256:
+                content = self._content(key, name)
+            except CorruptResult as error:
+                raise self.set_aside(key, str(error)) from None
+            if content is not None and checksum(content) == manifest.files[name].sha256:
                 return content
             seen, manifest = manifest, self.manifest(key)
             if manifest == seen:
@@ -190,6 +218,12 @@ class Store:
 
     def set_aside(self, key: str, reason: str) -> CorruptResult:
         """Move a damaged result out of the way, so that it is computed again; gives the error to raise."""
+        if not self._is_written:
+            self._damaged[key] = reason
+            return CorruptResult(
+                f"stored result {key} is damaged: {reason}.\nA run that needs it computes it again; "
+                f"`winnow store verify` moves it aside."
+            )
         aside = self.root / "corrupt" / f"{key}-{time.time_ns()}"
         with storing(aside):
             aside.parent.mkdir(parents=True, exist_ok=True)
