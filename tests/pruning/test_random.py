@@ -116,7 +116,7 @@ def test_erdos_renyi_counts_add_up_exactly_and_no_layer_is_more_than_whole(
 
 
 def test_more_weights_than_there_are_cannot_be_told_to_layers() -> None:
-    with pytest.raises(ValueError, match="cannot keep 7 of 6 weights"):
+    with pytest.raises(ValueError, match="cannot tell 7 to places for 6"):
         erdos_renyi({"fc": (2, 3)}, 7)
 
 

@@ -19,9 +19,6 @@ from winnow.pruning.mask import Mask
 Images = Callable[[int, bool], tuple[Tensor, Tensor]]
 """How many, and whether of each class, -> so many training images (n, channels, height, width) and labels (n,)."""
 
-Weights = Mapping[str, Tensor]
-"""The prunable weights by name."""
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Context:

@@ -232,7 +232,7 @@ def _what(module: nn.Module, name: str) -> str:
 
 
 def _matching(found: dict[str, _Use], patterns: Sequence[str]) -> list[str]:
-    return [name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return [name for name in found if _fits(name, patterns)]
 
 
 def _decided(name: str, use: _Use, rates: Rates, exclude: Sequence[str], include: Sequence[str]) -> Parameter:
