@@ -5,13 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 
-from torch import nn
-
 from winnow.course import Network
 from winnow.given import noted
+from winnow.models.normalization import has_batch_norm
 from winnow.pruning.layers import kinds
-
-_BATCH_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,5 +31,4 @@ def facts(network: Network) -> Facts:
         with suppress(KeyError, TypeError):
             return Facts(kinds=tuple(known["kinds"]), has_batch_norm=bool(known["has_batch_norm"]))
     module = network.build()
-    has_batch_norm = any(isinstance(each, _BATCH_NORMS) for each in module.modules())
-    return Facts(kinds=tuple(sorted(kinds(module))), has_batch_norm=has_batch_norm)
+    return Facts(kinds=tuple(sorted(kinds(module))), has_batch_norm=has_batch_norm(module))

@@ -13,12 +13,12 @@ from torch import nn
 
 from winnow.errors import RecipeError
 from winnow.models.initialize import is_bias
+from winnow.models.normalization import is_normalization
 from winnow.pruning.computed import computed
 from winnow.recipe import LayerKind, Rates
 
 CONVOLUTIONS = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True)
@@ -226,7 +226,7 @@ def _is_in_attention(modules: dict[str, nn.Module], owner: str) -> bool:
 def _what(module: nn.Module, name: str) -> str:
     if is_bias(name):
         return "bias"
-    if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower():
+    if is_normalization(module):
         return "normalization"
     return f"no kernel ({type(module).__name__})"
 
