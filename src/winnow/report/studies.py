@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from winnow.experiments.study import Quantity, Subnetwork
 from winnow.findings import Findings
+from winnow.report.against_k import STABLE
 from winnow.report.drawing import DENSE, SETTINGS, entitle, legend_above, save
 from winnow.results import Spread
 from winnow.store.files import file_name, storing
@@ -22,10 +23,6 @@ _NAMES: dict[Subnetwork, str] = {"ticket": "IMP", "random": "random", "dense": "
 _DASHES: dict[Quantity, str] = {"pruning": "-", "data-order": "--", "instability": "-"}
 _MARKERS: dict[Subnetwork, tuple[str, str]] = {"ticket": ("o", "D"), "random": ("s", "^"), "dense": ("v", "D")}
 """Of solid and of broken lines: where there is one k, there are no lines to tell."""
-
-
-STABLE = 2.0
-"""Points of test error: below this barrier LMC (arXiv 1912.05671), §3, calls a network stable."""
 
 
 def draw(findings: Findings, folder: Path) -> list[Path]:
