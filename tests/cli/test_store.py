@@ -160,6 +160,7 @@ def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
     held.touch()
     aged(held)
     with Store(finished).locked(["0" * 40]):
+        assert "progress of trainings" not in winnow("store", "gc", "--store", finished).out
         assert "Deleted" in winnow("store", "gc", "--delete", "--store", finished).out  # the other locks
         assert [path.stem for path in (finished / "locks").iterdir()] == ["0" * 40]
         assert held.exists()

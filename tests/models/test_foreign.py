@@ -136,6 +136,15 @@ def test_own_values_come_from_the_seed_alone_and_leave_the_global_generators_as_
     assert not torch.equal(first["fc1.weight"], other["fc1.weight"])
 
 
+def test_a_network_that_is_built_on_the_cpu_for_what_it_holds_draws_from_no_global_generator(
+    own: Callable[[str], str],
+) -> None:
+    before = torch.get_rng_state()
+    first, again = (build(own("Held"), SHAPE, 3).state_dict() for _ in range(2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(first[name], again[name]) for name in first)
+
+
 def test_seeded_code_that_fails_leaves_the_generators_as_they_were() -> None:
     before = torch.get_rng_state()
     with pytest.raises(RuntimeError, match=r"size mismatch|inconsistent"), seeded(1):
@@ -243,6 +252,15 @@ def test_a_config_of_transformers_is_a_network_whose_outputs_are_logits(tmp_path
     assert foreign(name).identity != before
     path.write_text(json.dumps(dict(reversed(GPT2.items()))))
     assert foreign(name).identity == before
+
+
+@pytest.mark.parametrize("stated, outputs", [({}, 5), ({"num_labels": 3}, 3), ({"id2label": {"0": "a", "1": "b"}}, 2)])
+def test_a_config_that_says_how_many_classes_there_are_has_the_last_word(
+    tmp_path: Path, stated: dict[str, object], outputs: int
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(GPT2 | {"architectures": ["GPT2ForSequenceClassification"]} | stated))
+    assert build(f"transformers:{path}", (8,), 5).get_parameter("score.weight").shape == (outputs, 8)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,11 @@ def test_signs_alone_leave_one_magnitude_a_layer_its_standard_deviation() -> Non
     assert list(found) == list(WEIGHTS)
 
 
+def test_weights_that_are_zero_already_count_for_no_deviation() -> None:
+    found = altered({"w": torch.tensor([3.0, -1.0, 0.0, 0.0])}, Mask({"w": torch.ones(4).bool()}), "signs", Generator())
+    assert found["w"].tolist() == [2.0, -2.0, 0.0, 0.0]
+
+
 def test_shuffled_signs_are_as_many_of_each_among_the_weights_that_remain() -> None:
     found = [altered(WEIGHTS, MASK, "signs-shuffled", Generator().manual_seed(seed))["w"] for seed in range(20)]
     kept = MASK["w"]

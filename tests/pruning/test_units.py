@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from winnow.models import build, initialize
 from winnow.pruning import Mask
@@ -63,3 +63,11 @@ def test_in_a_residual_network_the_shortcut_reads_too() -> None:
     assert at(found["conv.weight"].outgoing) == [3]
     assert at(found["stages.0.0.conv2.weight"].outgoing) == [3]
     assert at(found["stages.0.0.conv1.weight"].outgoing) == []
+
+
+def test_the_units_of_a_transposed_convolution_are_its_output_channels() -> None:
+    network = nn.Sequential(nn.ConvTranspose2d(2, 3, 2), nn.Conv2d(3, 1, 2))
+    kept = {name: torch.ones(p.shape, dtype=torch.bool) for name, p in network.named_parameters() if p.ndim > 1}
+    kept["0.weight"][:, 2] = False  # (inputs, outputs, height, width)
+    found = units(network, network.state_dict(), Mask(kept), (2, 3, 3))
+    assert at(found["0.weight"].incoming) == [2] and found["0.weight"].count == 3
