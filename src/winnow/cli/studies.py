@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winnow.cli import say
-from winnow.cli.console import output, show, show_failures, show_figure
+from winnow.cli.console import output, show, show_failures, show_figure, write_table
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -99,15 +98,12 @@ def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> i
     from winnow.findings import StudyRecord
     from winnow.report.studies import draw
     from winnow.results import to_csv
-    from winnow.store.files import write_file
 
     out = output()
     show(out, table)
     show_failures(out, studied.failures.items())
     if out_file is not None:
-        table = to_csv(list(studied.findings.records()), StudyRecord._fields)
-        write_file(out_file, table.encode(), option="--out FILE")
-        sys.stderr.write(f"table: {out_file}\n")
+        write_table(out_file, to_csv(list(studied.findings.records()), StudyRecord._fields))
     if studied.findings.measured:
         show_figure(out, lambda: draw(studied.findings, store.root / "figures"))
     return 3 if studied.failures else 0
