@@ -50,7 +50,11 @@ def amounts(written: str) -> list[Amount]:
 
 
 def fraction(written: str) -> float:
-    """A density as "10.7%" or "0.107"; raises RecipeError."""
+    """A density as "10.7%" or "0.107"; raises RecipeError.
+
+    >>> fraction("10.7%"), fraction("0.107")
+    (0.107, 0.107)
+    """
     number = written.strip().removesuffix("%")
     try:
         return float(number) / (100 if "%" in written else 1)
