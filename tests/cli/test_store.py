@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from winnow.experiments import controls
+from winnow.experiments import controls, imp
 from winnow.recipes import read
 from winnow.store import Store
 from winnow.store.experiments import identity, record
@@ -151,9 +151,20 @@ def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: 
     assert winnow("store", "verify", "--store", finished).code == 0
 
 
-def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
-    winnow: Winnow, finished: Path, tmp_path: Path
+def test_gc_leaves_what_is_saved_of_a_training_that_an_experiment_will_go_on_with(
+    winnow: Winnow, finished: Path
 ) -> None:
+    last = imp(read("digits").edited(EDITS)).rows[-1].trained
+    Store(finished).remove(last.key)
+    saved = Store(finished).progress_file(last.trajectory)
+    saved.parent.mkdir(exist_ok=True)
+    saved.touch()
+    aged(finished)
+    assert winnow("store", "gc", "--delete", "--store", finished).code == 0
+    assert saved.exists()
+
+
+def test_gc_leaves_what_another_process_holds(winnow: Winnow, finished: Path) -> None:
     aged(finished)
     held = finished / "progress" / f"{'0' * 40}.progress"
     held.parent.mkdir(exist_ok=True)
