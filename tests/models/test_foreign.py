@@ -105,6 +105,16 @@ def test_a_name_that_gives_no_network_is_told(own: Callable[[str], str], functio
         build(own(function), SHAPE, 5)
 
 
+def test_a_file_that_fails_is_told_and_is_read_again_once_it_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "failing.py"
+    file.write_text("1 / 0")
+    with pytest.raises(RecipeError, match=r"field model.name: '.*failing.py' cannot be run: ZeroDivisionError: div"):
+        build(f"{file}:small", SHAPE, 5)
+    assert not [name for name in sys.modules if name.startswith("winnow_own_failing")]
+    file.write_text(OWN)
+    assert isinstance(build(f"{file}:small", SHAPE, 5), nn.Module)
+
+
 def test_a_lazy_network_that_has_been_called_is_one_like_any_other(own: Callable[[str], str]) -> None:
     assert build(own("called"), (7,), 5).get_parameter("0.weight").shape == (4, 7)
     assert draw_own(own("called"), (7,), 5, seed=0)["1.running_mean"].shape == (4,)
