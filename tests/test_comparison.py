@@ -67,6 +67,13 @@ def test_unpaired_differences_have_welchs_interval(tmp_path: Path) -> None:
     assert difference.interval == pytest.approx((-half, half), abs=1e-4)
 
 
+def test_unpaired_sets_have_as_many_values_as_the_one_that_has_fewer(tmp_path: Path) -> None:
+    one = results_of({DENSE: [0.9] * 3, (TICKET, 1): [0.7] * 3})
+    other = with_recipe(results_of({DENSE: [0.9] * 2, (TICKET, 1): [0.8] * 2}), seed=1)
+    first, second = side(tmp_path, one), side(tmp_path, other, "b")
+    assert [each.pairs for each in Comparison((first, second)).differences(second)] == [2, 2]
+
+
 @pytest.mark.parametrize(
     "edits, reason",
     [
@@ -93,6 +100,7 @@ def test_replicates_are_paired_where_they_share_start_and_noise(
     [
         (0.50, (0.50, 0.7, "nearest level")),
         (0.52, (0.50, 0.7, "nearest level")),  # within 5 % of it
+        (0.526, (0.50, 0.7, "nearest level")),  # of the larger of the two
         (0.55, (0.55, 0.7 + 0.2 * 0.13750352, "interpolated")),  # ln 1.1 of ln 2
         (0.25, (0.25, 0.6, "interpolated")),  # halfway between 0.5 and 0.125, in the logarithm
         (0.124, (0.125, 0.5, "nearest level")),

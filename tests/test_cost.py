@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -39,3 +40,9 @@ def test_a_result_costs_each_training_behind_it_once(
 def test_results_together_share_what_they_share() -> None:
     found = rows()
     assert cost(found.values()).trainings == 8
+
+
+def test_one_training_looked_at_twice_counts_to_its_end_whichever_is_seen_first() -> None:
+    whole = rows()["ticket", 0, 0]
+    begun = replace(whole, stop=20)
+    assert [cost(steps).iterations for steps in ((whole, begun), (begun, whole))] == [100, 100]

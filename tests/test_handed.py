@@ -312,7 +312,7 @@ def test_code_that_lies_in_no_file_is_told_apart() -> None:
     spaces: list[dict[str, Any]] = [{"__name__": "__main__"} for _ in range(3)]
     for space, width in zip(spaces, (2, 2, 3), strict=True):
         exec(f"def small(classes): return [classes, {width}]", space)
-    first, again, other = (fingerprint.of_code(space["small"]) for space in spaces)
+    first, again, other = (fingerprint.of_callable(space["small"]) for space in spaces)
     assert first == again
     assert first != other
 

@@ -160,6 +160,7 @@ class Course:
 
     task: Objective | None = None
     """None is classification."""
+
     label_smoothing: float | None = None
     """None where targets are as they are."""
 
@@ -168,6 +169,7 @@ class Course:
 
     accumulate: int | None = None
     """None where a batch is not split."""
+
     batch_norm: Literal["local"] | None = None
     """None is over the whole batch, however many processes share it."""
 

@@ -7,15 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
-
 from winnow.course import Network
 from winnow.given import noted
 from winnow.models import tied
+from winnow.models.normalization import has_batch_norm
 from winnow.pruning.layers import Layer, Use, prunable_layers, prunable_of, used
 from winnow.recipe import Rates
-
-_BATCH_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +44,7 @@ def facts(network: Network) -> Facts:
     parameters = used(module)
     return Facts(
         kinds=tuple(sorted({use.kind for use in parameters.values() if use.kind is not None})),
-        has_batch_norm=any(isinstance(each, _BATCH_NORMS) for each in module.modules()),
+        has_batch_norm=has_batch_norm(module),
         parameters=parameters,
         tied=tied(module),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -130,10 +130,7 @@ class Findings:
         found: list[Finding] = []
         for (quantity, network, k, stop), group in grouped.items():
             for metric in METRICS[quantity]:
-                by_replicate: dict[int, list[float]] = {}
-                for each in group:
-                    by_replicate.setdefault(each.comparison.replicate, []).append(each.values[metric])
-                means = tuple(statistics.fmean(values) for _, values in sorted(by_replicate.items()))
+                spread = _over_replicates((each.comparison.replicate, each.values[metric]) for each in group)
                 found.append(
                     Finding(
                         quantity=quantity,
@@ -141,7 +138,7 @@ class Findings:
                         k=k,
                         stop=stop,
                         metric=metric,
-                        spread=Spread(means),
+                        spread=spread,
                         pairs=len(group),
                     )
                 )
@@ -185,12 +182,8 @@ class Findings:
 
     def accuracy(self, network: Subnetwork, k: int) -> Spread | None:
         """The test accuracy of a network at the end, over replicates: of each the mean over its noise samples."""
-        by_replicate: dict[int, list[float]] = {}
-        for child, accuracy in self.accuracies:
-            if (child.network, child.k) == (network, k):
-                by_replicate.setdefault(child.replicate, []).append(accuracy)
-        means = tuple(statistics.fmean(values) for _, values in sorted(by_replicate.items()))
-        return Spread(means) if means else None
+        of_it = [(child.replicate, each) for child, each in self.accuracies if (child.network, child.k) == (network, k)]
+        return _over_replicates(of_it) if of_it else None
 
     def records(self) -> Iterator[StudyRecord]:
         """Everything measured, a line each."""
@@ -212,6 +205,14 @@ class Findings:
             density = 1.0 if child.network == "dense" else self.study.density
             where = (name, recipe, "accuracy", child.network, density, child.k, child.replicate, child.sample, None)
             yield StudyRecord(*where, child.trained.stop, "", None, "test_accuracy", accuracy)
+
+
+def _over_replicates(values: Iterable[tuple[int, float]]) -> Spread:
+    """Values with their replicates as one for each replicate, in order: the mean of its own."""
+    by_replicate: dict[int, list[float]] = {}
+    for replicate, value in values:
+        by_replicate.setdefault(replicate, []).append(value)
+    return Spread(tuple(statistics.fmean(own) for _, own in sorted(by_replicate.items())))
 
 
 def _is_of(comparison: Comparison, quantity: Quantity, network: Subnetwork, k: int) -> bool:

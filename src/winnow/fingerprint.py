@@ -164,11 +164,6 @@ def _is_of_python(kind: type) -> bool:
     return kind.__module__.partition(".")[0] in {"torch", *sys.stdlib_module_names} - {"__main__"}
 
 
-def of_code(value: Any) -> str:
-    """The fingerprint of the code of a function or class, wherever it was written: in a file, or at a prompt."""
-    return _Teller(strict=False).code(value)
-
-
 def _own_code(value: Any) -> str:
     if _is_of_a_file(value):
         return code(value)

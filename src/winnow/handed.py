@@ -55,7 +55,7 @@ def handed_network(model: str | nn.Module | Callable[..., nn.Module]) -> str:
             f"model is a {type(model).__name__}; expected a torch.nn.Module, a function that gives one, or a name."
         )
     module, name = getattr(model, "__module__", ""), getattr(model, "__qualname__", "")
-    if module != "__main__" and name.isidentifier() and getattr(sys.modules.get(module), name, None) is model:
+    if module != "__main__" and getattr(sys.modules.get(module), name, None) is model:
         return f"{module}:{name}"
     return give(name.rpartition(".")[2] or type(model).__name__, fingerprint.of_callable(model), model)
 

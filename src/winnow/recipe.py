@@ -31,27 +31,17 @@ LayerKind = Literal["conv", "linear", "output", "attention", "embedding"]
 ITERATIONS_0 = Amount.parse("0it")
 
 
-def _amount_or_auto(written: object) -> object:
-    return written if written == "auto" else Amount.parse(written)
+def _amount_or(*words: str) -> BeforeValidator:
+    return BeforeValidator(lambda written: written if written in words else Amount.parse(written))
 
 
-Rewind = Annotated[Literal["auto"] | Amount, BeforeValidator(_amount_or_auto), PlainSerializer(str)]
+Rewind = Annotated[Literal["auto"] | Amount, _amount_or("auto"), PlainSerializer(str)]
 """An amount of training, or "auto"."""
 
-
-def _amount_or_end(written: object) -> object:
-    return written if written in ("end", "rewind") else Amount.parse(written)
-
-
-RankedAt = Annotated[Literal["end", "rewind"] | Amount, BeforeValidator(_amount_or_end), PlainSerializer(str)]
+RankedAt = Annotated[Literal["end", "rewind"] | Amount, _amount_or("end", "rewind"), PlainSerializer(str)]
 """An amount of training, its end, or the rewind point."""
 
-
-def _amount_or_rest(written: object) -> object:
-    return written if written == "rest" else Amount.parse(written)
-
-
-Length = Annotated[Literal["rest"] | Amount, BeforeValidator(_amount_or_rest), PlainSerializer(str)]
+Length = Annotated[Literal["rest"] | Amount, _amount_or("rest"), PlainSerializer(str)]
 """An amount of training, or what is left of it."""
 
 
@@ -130,6 +120,7 @@ class Train:
     accumulate: Count = 1
     """Into how many parts a batch is split, one after the other in memory; their gradients are averaged. Where there is
     batch norm, it normalizes each part by itself."""
+
     batch_norm: Literal["synchronized", "local"] = "synchronized"
     """Where several processes train together: whether batch normalization takes its statistics over the whole batch, as
     one process would, or each over its own share: faster, but another training for each number of processes."""
@@ -293,6 +284,7 @@ class Pruning:
     include: Patterns = ()
     """Parameters that are pruned though they would not be by their kind, by name or pattern, at the rate of their kind
     or else of linear layers. `winnow inspect` shows what is pruned and why. `exclude` has the last word."""
+
     densities: tuple[Fraction01, ...] | None = None
     """The fraction of the weights that remains at level 1, 2 and so on, in place of `rate`; kernels of all kinds are
     pruned then. Left out: `rate` says what remains."""
@@ -310,13 +302,6 @@ class Pruning:
         if list(self.densities) != sorted(set(self.densities), reverse=True):
             raise RecipeError(f"densities are {list(self.densities)}; each must be below the one before.")
         return self
-
-    def rate_at(self, level: int) -> Rates:
-        """What is removed to reach a level: per round, or, where densities are given, at once."""
-        if not self.densities:
-            return self.rate
-        removed = float(1 - Decimal(repr(self.densities[level - 1])))  # 0.7 of 0.3, not 0.7000000000000001
-        return Rates(conv=removed, linear=removed, output=removed)
 
     @model_validator(mode="after")
     def _something_is_pruned_at_one_rate_where_layers_compete(self) -> Pruning:
@@ -354,6 +339,13 @@ class Pruning:
                 "Leave it out, or give an earlier prune.at, or rounds = 'one-shot'."
             )
         return self
+
+    def rate_at(self, level: int) -> Rates:
+        """What is removed to reach a level: per round, or, where densities are given, at once."""
+        if not self.densities:
+            return self.rate
+        removed = float(1 - Decimal(repr(self.densities[level - 1])))  # 0.7 of 0.3, not 0.7000000000000001
+        return Rates(conv=removed, linear=removed, output=removed)
 
 
 @validated
@@ -545,11 +537,6 @@ class Recipe:
     dynamic: Dynamic = field(default_factory=Dynamic)
     matching: Matching = field(default_factory=Matching)
     onset: Onset = field(default_factory=Onset)
-
-    @property
-    def besides(self) -> tuple[str, ...]:
-        """What stands beside the tickets: controls, then rivals, each once."""
-        return tuple(dict.fromkeys((*self.control, *self.rival)))
 
     @model_validator(mode="after")
     def _every_level_has_a_density(self) -> Recipe:

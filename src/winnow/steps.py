@@ -199,8 +199,10 @@ class Prune(Step):
 
     untrained: Course | None = None
     """What the network is to be trained on, where `trained` is an Init, which does not say."""
+
     include: tuple[str, ...] | None = None
     """None where nothing is pruned but by its kind."""
+
     at_once: Literal[True] | None = None
     """Whether `rate` is what the level removes in all, not per round. None where it is per round."""
 

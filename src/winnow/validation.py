@@ -78,9 +78,7 @@ def _sentence(source: str, path: str, problems: Sequence[Mapping[str, Any]], kin
 
 
 def _expectation(problem: Mapping[str, Any]) -> str:
-    message: str = problem["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list")
-    # After a comma comes what was wrong with the value, but for names, which are separated by commas.
-    return message if problem["type"] == "literal_error" else message.partition(",")[0]
+    return problem["msg"].removeprefix("Input should be ").replace("a valid tuple", "a list")
 
 
 def _field(problem: Mapping[str, Any], kind: type) -> str:

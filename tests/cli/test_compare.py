@@ -140,6 +140,7 @@ def test_names_that_share_their_settings_are_found_by_name_and_are_one_by_identi
     assert said.code == 0, said.err
     merged = side(f"{identity(recipe)}@random", finished).results.experiment.recipe
     assert (merged.levels, set(merged.control), merged.rival) == (3, {"reinit", "random"}, ())
+    assert merged.name == "whole"  # as the widest of them is called
     assert side("drawn", finished).results.experiment.recipe.levels == 2
     said = winnow("compare", "whole", "whole@random", "--store", finished)
     assert said.code == 1 and "whole (imp-" in said.err and "was run with no control 'random'" in said.err

@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from winnow.cli.display import display
+from winnow.experiments import imp
+from winnow.recipes import read
+
 from .conftest import TINY, Winnow
 
 CODES = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
@@ -40,3 +44,17 @@ def test_what_a_study_measures_after_its_trainings_is_told(
     live = winnow(*words, "--store", tmp_path / "live", "--progress", "live").err
     plain = winnow(*words, "--store", tmp_path / "plain", "--progress", "plain").err
     assert "4 of 4 comparisons measured" in live and "4 of 4 comparisons measured" in plain
+
+
+def test_what_an_earlier_run_has_trained_is_neither_done_nor_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("winnow.cli.display._PLAIN_EVERY", -1.0)
+    experiment = imp(read("digits").edited({"levels": 1, "train.length": "40it", "control": []}))
+    dense = experiment.rows[0].trained
+    with display("plain", experiment) as reporter:
+        reporter.planned([dense])
+        for iteration in (30, 40):
+            reporter.training([dense], iteration)
+        reporter.finished(dense, 1.0)
+    assert "(10 of 10 iterations, 0m00s left)" in capsys.readouterr().err

@@ -10,10 +10,13 @@ import pytest
 
 from winnow.execution.executor import Executor
 from winnow.execution.masks import anatomy
-from winnow.experiments import imp
+from winnow.execution.run import run
+from winnow.execution.studies import run_study
+from winnow.experiments import imp, instability
 from winnow.recipes import read
 from winnow.steps import Content
 from winnow.store import Store
+from winnow.timeline import Amount
 
 from .conftest import EDITS, TINY, Winnow
 
@@ -90,6 +93,14 @@ def test_a_network_that_a_study_trained_under_other_noise_gives_masks_to_compare
     assert all(store.has(other, Content.WEIGHTS) for other in others), "measuring must not take weights away"
     again = anatomy(experiment, Store(shutil.copytree(finished, finished.parent / "copy")), identity="imp-0")
     assert again.records == found.records
+
+
+def test_networks_that_a_study_trained_from_a_later_k_give_masks_to_compare_too(tmp_path: Path) -> None:
+    recipe, store = read("digits").edited({**EDITS, "rewind": "10it", "control": []}), Store(tmp_path / "store")
+    run(recipe, store=store)
+    run_study(instability(recipe, at=[Amount.parse("10it")], points=3, examples=50), Executor(store))
+    found = anatomy(imp(recipe), store, identity="imp-0")
+    assert len(found.values("jaccard", 1, relation="noise", other="ticket")) == 2
 
 
 @pytest.mark.parametrize(

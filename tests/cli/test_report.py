@@ -14,7 +14,7 @@ from winnow.experiments import instability, stability
 from winnow.recipes import read
 from winnow.report.asked import departures, run_command, study_command
 from winnow.store import Store
-from winnow.store.studies import recorded_studies
+from winnow.store.studies import read_study, study_files
 from winnow.timeline import Amount
 
 from .conftest import TINY, Winnow, flip_first_byte
@@ -95,7 +95,7 @@ def test_a_damaged_comparison_is_left_out_and_told_and_the_study_stays(
 ) -> None:
     assert winnow(*STUDY, "--store", finished).code == 0
     store = Store(finished)
-    (study,) = recorded_studies(store)
+    (study,) = map(read_study, study_files(store))
     flip_first_byte(store.folder(study.comparisons[0].step.key) / "measured.csv")
     page = tmp_path / "page.html"
     assert winnow("report", "--store", finished, "--out", page).code == 0
@@ -155,7 +155,7 @@ def test_studies_are_recorded_reported_listed_and_kept(finished: Path, winnow: W
     page = tmp_path / "page.html"
     assert winnow("report", "--store", finished, "--out", page).code == 0
     assert "digits: stability" in page.read_text("utf-8")
-    (study,) = recorded_studies(Store(finished))
+    (study,) = map(read_study, study_files(Store(finished)))
     listed = winnow("store", "ls", "--store", finished).out
     (line,) = [line for line in listed.splitlines() if "(stability-" in line]
     assert line.split()[2:] == ["1", "2", "none", "10", "of", "10", "0"]

@@ -121,7 +121,7 @@ def test_a_verdict_needs_the_whole_recipe(
     paper = reproduction(wanted)
     found = compared(paper, paper.whole_recipe.edited(edits), results)
     assert [row[-1] for row in comparison_table(found).rows] == [verdict]
-    assert found.is_shortened == bool(edits)
+    assert found.has_departed == bool(edits)
     assert found.summary.startswith(
         "This is no reproduction: " if edits else ("0 of 1" if "not" in verdict else "1 of 1")
     )

@@ -170,15 +170,27 @@ def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: 
     assert winnow("store", "verify", "--store", finished).code == 0
 
 
-def test_gc_leaves_what_another_process_holds_or_will_go_on_with(
-    winnow: Winnow, finished: Path, tmp_path: Path
+def test_gc_leaves_what_is_saved_of_a_training_that_an_experiment_will_go_on_with(
+    winnow: Winnow, finished: Path
 ) -> None:
+    last = imp(read("digits").edited(EDITS)).rows[-1].trained
+    Store(finished).remove(last.key)
+    saved = Store(finished).progress_file(last.trajectory)
+    saved.parent.mkdir(exist_ok=True)
+    saved.touch()
+    aged(finished)
+    assert winnow("store", "gc", "--delete", "--store", finished).code == 0
+    assert saved.exists()
+
+
+def test_gc_leaves_what_another_process_holds(winnow: Winnow, finished: Path) -> None:
     aged(finished)
     held = finished / "progress" / f"{'0' * 40}.progress"
     held.parent.mkdir(exist_ok=True)
     held.touch()
     aged(held)
     with Store(finished).locked(["0" * 40]):
+        assert "progress of trainings" not in winnow("store", "gc", "--store", finished).out
         assert "Deleted" in winnow("store", "gc", "--delete", "--store", finished).out  # the other locks
         assert [path.stem for path in (finished / "locks").iterdir()] == ["0" * 40]
         assert held.exists()

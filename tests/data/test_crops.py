@@ -70,6 +70,10 @@ def test_a_box_in_an_image_that_was_decoded_smaller_still_lies_within_it(
     assert box.width >= 1 and 0 <= box.left <= after[1] - box.width
 
 
+def test_a_box_whose_halves_are_both_rounded_up_stays_within_its_image() -> None:
+    assert Box(3, 3, 3, 3).scaled((6, 6), (3, 3)) == Box(1, 1, 2, 2)
+
+
 def test_resizing_averages_what_it_makes_smaller_and_keeps_what_has_the_size() -> None:
     stripes = torch.tensor([0, 255], dtype=torch.uint8).repeat(8)[None, :, None].expand(16, 16, 3).contiguous()
     assert torch.equal(resized(stripes, 16, 16), stripes.permute(2, 0, 1))

@@ -35,6 +35,7 @@ def test_without_train_and_val_a_fifth_of_every_class_is_for_testing_and_others_
 ) -> None:
     write(tmp_path / "flat", 20)
     before = tree(tmp_path / "flat")
+    assert before.test.files[:4] != sorted([*before.train.files[:16], *before.test.files[:4]])[:4]  # not the first
     assert len(before.train) == 48 and before.test.labels.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     assert not set(before.train.files) & set(before.test.files)
     (tmp_path / "flat" / "bee" / before.train.files[20].rpartition("/")[2]).unlink()

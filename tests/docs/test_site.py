@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
+import winnow
+
 from .blocks import ROOT
 
 
@@ -65,6 +67,12 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded_from_elsewhere(site: P
                 wrong.append(f"{page.name}: {target} has no such place")
     assert not wrong, "\n".join(wrong)
     assert len(pages) >= 10
+
+
+def test_every_public_name_is_in_the_reference(site: Path) -> None:
+    places = Links(site / "reference" / "python.html").places | Links(site / "reference" / "recipe.html").places
+    named = {name: getattr(winnow, name) for name in winnow.__all__}
+    assert [name for name, value in named.items() if f"{value.__module__}.{name}" not in places] == []
 
 
 def test_every_page_is_in_the_navigation() -> None:

@@ -26,6 +26,8 @@ from winnow.steps import Content, Step, Train
 from winnow.store import Store
 from winnow.training import State
 
+from ..states import assert_same_bits
+
 
 @register("tiny-norm")
 def tiny_norm(shape: tuple[int, int, int], classes: int, hidden: int) -> nn.Module:
@@ -165,18 +167,6 @@ def ticket(experiment: Experiment, level: int, replicate: int = 0, control: str 
         row.trained for row in experiment.rows if (row.level, row.replicate, row.control) == (level, replicate, control)
     ]
     return found
-
-
-def tensors(of: State) -> dict[str, Tensor]:
-    slots = {f"{slot}/{name}": tensor for slot, by_name in of.slots.items() for name, tensor in by_name.items()}
-    return of.parameters | of.buffers | slots
-
-
-def assert_same_bits(one: State, other: State) -> None:
-    assert (one.iteration, one.age) == (other.iteration, other.age)
-    assert tensors(one).keys() == tensors(other).keys()
-    for name, tensor in tensors(one).items():
-        assert torch.equal(tensor, tensors(other)[name]), name
 
 
 def assert_same_results(recipe: Recipe, root: Path, other: Path) -> None:

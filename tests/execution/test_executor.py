@@ -204,6 +204,15 @@ def test_what_another_process_stored_meanwhile_to_keep_is_left(tmp_path: Path, m
     assert manifest is not None and manifest.kept is Content.FULL
 
 
+def test_a_rewind_point_without_its_buffers_is_trained_again_though_all_tickets_are_stored(root: Path) -> None:
+    store = Store(root)
+    points = EXPERIMENT.rewind_points.values()
+    assert all(store.reduce(point.key, Content.WEIGHTS) for point in points)
+    assert set(planned(RECIPE, root).missing) == set(points)
+    run(RECIPE, root)
+    assert all(store.has(point, Content.FULL) for point in points)
+
+
 # What fails
 
 

@@ -99,9 +99,9 @@ def test_a_shorter_training_leaves_what_is_saved_of_a_longer_one(tmp_path: Path,
     [saved] = (tmp_path / "progress").glob("*")
     before = saved.read_bytes()
 
-    experiment, store = imp(shorter), Store(tmp_path)
-    told = estimate(experiment, experiment.targets(), store)
-    assert sorted(told.remaining.values()) == [12, 12]
+    store = Store(tmp_path)
+    told = [estimate(imp(each), imp(each).targets(), store).remaining.values() for each in (recipe, shorter)]
+    assert [sorted(left) for left in told] == [[LENGTH - 20, LENGTH], [12, 12]]
     assert run(shorter, tmp_path).missing == {}
     assert saved.read_bytes() == before
     spans.iterations = 0

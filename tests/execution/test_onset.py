@@ -14,10 +14,10 @@ from winnow.execution.estimate import remaining
 from winnow.execution.executor import Executor
 from winnow.execution.onset import Cost, find_onset, study_at
 from winnow.execution.run import run
-from winnow.execution.studies import run_study
-from winnow.experiments import imp
+from winnow.execution.studies import Studied, run_study
+from winnow.experiments import Study, imp
 from winnow.experiments.search import Judgement
-from winnow.findings import Findings
+from winnow.findings import Findings, gather
 from winnow.store import Failure, Making, Store
 
 TINY = RECIPE.edited({"rewind": "auto", "deterministic": False, "onset.until": "12it", "onset.resolution": 2.0})
@@ -68,6 +68,24 @@ def test_replicates_are_added_where_the_interval_is_not_clear(tmp_path: Path) ->
     onset = find_onset(unclear, Executor(Store(tmp_path)))
     for judgement in onset.judgements:
         assert judgement.is_clear or len(judgement.values) == 4
+
+
+def test_replicates_are_doubled_until_the_interval_is_clear(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+
+    def run_study(study: Study, executor: Executor, **options: Any) -> Studied:
+        asked.append(study.recipe.replicates)
+        return Studied(gather(study, executor.store), {})
+
+    def judged(findings: Findings, k: int, limit: float) -> Judgement:
+        count = findings.study.recipe.replicates
+        return Judgement(k, (0.0,) * count if count == 4 else (0.0, 1.0), 0.4)
+
+    monkeypatch.setattr("winnow.execution.onset.run_study", run_study)
+    monkeypatch.setattr("winnow.execution.onset._judged", judged)
+    once = TINY.edited({"onset.until": "1it", "onset.resolution": 100.0, "onset.most_replicates": 9})
+    onset = find_onset(once, Executor(Store(tmp_path)))
+    assert asked == [2, 4] and onset.k == 0
 
 
 def test_a_k_that_is_judged_by_those_replicates_that_did_not_diverge_is_told(tmp_path: Path) -> None:

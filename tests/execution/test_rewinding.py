@@ -17,11 +17,10 @@ from tests.execution.conftest import (
     RECIPE,
     REWIND,
     Spans,
-    assert_same_bits,
     run,
-    tensors,
     ticket,
 )
+from tests.states import assert_same_bits, tensors
 from winnow import data
 from winnow.experiments import imp
 from winnow.models import build, initialize

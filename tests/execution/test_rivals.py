@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.execution.conftest import LENGTH, RECIPE, Record, Spans, assert_same_bits, run
+from tests.execution.conftest import LENGTH, RECIPE, Record, Spans, run
+from tests.states import assert_same_bits
 from winnow.experiments import imp
 from winnow.pruning import Mask
 from winnow.recipe import Recipe

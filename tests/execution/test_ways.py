@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch.nn import functional
 
-from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_bits, planned, run, ticket
+from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, planned, run, ticket
 from tests.execution.test_rewinding import ByHand, assert_as_stored
+from tests.states import assert_same_bits
 from winnow import data
 from winnow.errors import RecipeError
 from winnow.execution import masking

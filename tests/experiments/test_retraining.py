@@ -73,6 +73,14 @@ def test_weight_rewinding_named_is_the_same_experiment_as_before_it_had_a_name()
     assert identity(BASE.edited(explicit)) == identity(BASE)
 
 
+def test_what_becomes_of_buffers_tells_experiments_apart_where_there_are_any() -> None:
+    fresh = {"optimizer.at_rewind": "fresh"}
+    vanilla = BASE.edited({"rewind": "0it"})
+    assert identity(vanilla.edited(fresh)) == identity(vanilla)
+    rewound = BASE.edited({"rewind": "20it"})
+    assert identity(rewound.edited(fresh)) != identity(rewound)
+
+
 def test_from_scratch_at_k_0_is_vanilla_imp() -> None:
     vanilla = BASE.edited({"rewind": "0it"})
     assert tickets(vanilla.edited({"retrain.how": "scratch"})) == tickets(vanilla)

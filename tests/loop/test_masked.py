@@ -302,3 +302,15 @@ def test_a_sparse_gradient_is_an_error_that_names_the_parameter() -> None:
         pytest.raises(MaskError, match=r"mask 'weight': the gradient of this parameter is sparse.*\n.*sparse=False"),
     ):
         model(torch.tensor([1])).sum().backward()
+
+
+def test_a_pruned_parameter_of_one_number_leaves_the_optimizers_count_of_steps_alone() -> None:
+    model = nn.Module()
+    model.scale, model.shift = nn.Parameter(torch.tensor(2.0)), nn.Parameter(torch.tensor(3.0))
+    optimizer = torch.optim.Adam(model.parameters())
+    with winnow.masked(model, Mask({"scale": torch.tensor(False)}), optimizer):
+        for _ in range(3):
+            (model.scale * 5 + model.shift).square().backward()
+            optimizer.step()
+    assert model.scale.item() == 0
+    assert [optimizer.state[each]["step"].item() for each in (model.scale, model.shift)] == [3, 3]

@@ -112,6 +112,16 @@ def test_a_file_imports_what_lies_beside_it(tmp_path: Path, monkeypatch: pytest.
     assert isinstance(build(f"{tmp_path}/nets.py:small", SHAPE, 5), nn.Linear)
 
 
+def test_a_file_that_fails_is_told_and_is_read_again_once_it_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "failing.py"
+    file.write_text("1 / 0")
+    with pytest.raises(RecipeError, match=r"field model.name: '.*failing.py' cannot be run: ZeroDivisionError: div"):
+        build(f"{file}:small", SHAPE, 5)
+    assert not [name for name in sys.modules if name.startswith("winnow_own_failing")]
+    file.write_text(OWN)
+    assert isinstance(build(f"{file}:small", SHAPE, 5), nn.Module)
+
+
 def test_a_lazy_network_that_has_been_called_is_one_like_any_other(own: Callable[[str], str]) -> None:
     assert build(own("called"), (7,), 5).get_parameter("0.weight").shape == (4, 7)
     assert draw_own(own("called"), (7,), 5, seed=0)["1.running_mean"].shape == (4,)
@@ -141,6 +151,15 @@ def test_own_values_come_from_the_seed_alone_and_leave_the_global_generators_as_
     again, other = draw_own("lenet-5", (1, 8, 8), 10, seed=3), draw_own("lenet-5", (1, 8, 8), 10, seed=4)
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["fc1.weight"], other["fc1.weight"])
+
+
+def test_a_network_that_is_built_on_the_cpu_for_what_it_holds_draws_from_no_global_generator(
+    own: Callable[[str], str],
+) -> None:
+    before = torch.get_rng_state()
+    first, again = (build(own("Held"), SHAPE, 3).state_dict() for _ in range(2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(first[name], again[name]) for name in first)
 
 
 def test_seeded_code_that_fails_leaves_the_generators_as_they_were() -> None:
@@ -250,6 +269,15 @@ def test_a_config_of_transformers_is_a_network_whose_outputs_are_logits(tmp_path
     assert foreign(name).identity != before
     path.write_text(json.dumps(dict(reversed(GPT2.items()))))
     assert foreign(name).identity == before
+
+
+@pytest.mark.parametrize("stated, outputs", [({}, 5), ({"num_labels": 3}, 3), ({"id2label": {"0": "a", "1": "b"}}, 2)])
+def test_a_config_that_says_how_many_classes_there_are_has_the_last_word(
+    tmp_path: Path, stated: dict[str, object], outputs: int
+) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(GPT2 | {"architectures": ["GPT2ForSequenceClassification"]} | stated))
+    assert build(f"transformers:{path}", (8,), 5).get_parameter("score.weight").shape == (outputs, 8)
 
 
 @pytest.mark.parametrize(

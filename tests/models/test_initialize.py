@@ -91,6 +91,13 @@ def test_what_has_no_rule_is_refused_by_name(network: nn.Module, message: str) -
         initialize(network, "glorot-normal", generator(0, 0, "init"))
 
 
+def test_the_linear_layer_of_transformers_has_its_inputs_first() -> None:
+    network = type("Conv1D", (nn.Module,), {})()
+    network.weight = nn.Parameter(torch.empty(2_000, 50))  # (inputs, outputs)
+    weight = initialize(network, "kaiming-normal", generator(0, 0, "init"))["weight"]
+    assert weight.std().item() == pytest.approx((2 / 2_000) ** 0.5, rel=0.02)
+
+
 def test_a_buffer_that_is_not_saved_needs_no_value() -> None:
     network = nn.Sequential(nn.Linear(2, 2))
     network.register_buffer("scratch", torch.zeros(3), persistent=False)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, prune
 
 from winnow.errors import RecipeError
 from winnow.models import build
@@ -25,7 +25,7 @@ def spectral_norm(module: nn.Module) -> None:
 
 
 def pruned_by_torch(module: nn.Module) -> None:
-    torch.nn.utils.prune.identity(module, "weight")
+    prune.identity(module, "weight")
 
 
 RATES = Rates(conv=0.3, linear=0.2, output=0.1)

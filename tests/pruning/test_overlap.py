@@ -62,6 +62,7 @@ def test_equal_masks_overlap_wholly_and_disjoint_ones_not_at_all() -> None:
     mask, rest = Packed(Mask({"w": kept})), Packed(Mask({"w": ~kept}))
     assert mask.shared(mask)["w"] == Shared(6, 3, 3, 3)
     assert mask.shared(rest)["w"].jaccard == 0
+    assert Shared(6, 0, 0, 0).jaccard == 1  # neither keeps any: they agree
 
 
 def test_masks_of_other_layers_cannot_be_compared() -> None:

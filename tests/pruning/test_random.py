@@ -116,7 +116,7 @@ def test_erdos_renyi_counts_add_up_exactly_and_no_layer_is_more_than_whole(
 
 
 def test_more_weights_than_there_are_cannot_be_told_to_layers() -> None:
-    with pytest.raises(ValueError, match="cannot keep 7 of 6 weights"):
+    with pytest.raises(ValueError, match="cannot tell 7 to places for 6"):
         erdos_renyi({"fc": (2, 3)}, 7)
 
 
@@ -137,6 +137,11 @@ def test_signs_alone_leave_one_magnitude_a_layer_its_standard_deviation() -> Non
         torch.testing.assert_close(found[name], WEIGHTS[name].sign() * deviation)
     assert torch.equal(found["bias"], WEIGHTS["bias"])
     assert list(found) == list(WEIGHTS)
+
+
+def test_weights_that_are_zero_already_count_for_no_deviation() -> None:
+    found = altered({"w": torch.tensor([3.0, -1.0, 0.0, 0.0])}, Mask({"w": torch.ones(4).bool()}), "signs", Generator())
+    assert found["w"].tolist() == [2.0, -2.0, 0.0, 0.0]
 
 
 def test_shuffled_signs_are_as_many_of_each_among_the_weights_that_remain() -> None:

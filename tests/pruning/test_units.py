@@ -103,3 +103,11 @@ def test_units_of_a_transposed_convolution_lie_in_groups() -> None:
     kept["0.weight"][2:, 1] = False  # the second group's second output
     found = units(network, network.state_dict(), Mask(kept), torch.zeros(1, 4, 5))["0.weight"]
     assert (found.count, at(found.incoming), found.weights) == (6, [4], 20)
+
+
+def test_the_units_of_a_transposed_convolution_are_its_output_channels() -> None:
+    network = nn.Sequential(nn.ConvTranspose2d(2, 3, 2), nn.Conv2d(3, 1, 2))
+    kept = {name: torch.ones(p.shape, dtype=torch.bool) for name, p in network.named_parameters() if p.ndim > 1}
+    kept["0.weight"][:, 2] = False  # (inputs, outputs, height, width)
+    found = units(network, network.state_dict(), Mask(kept), torch.zeros(1, 2, 3, 3))
+    assert at(found["0.weight"].incoming) == [2] and found["0.weight"].count == 3

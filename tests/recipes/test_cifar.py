@@ -10,8 +10,7 @@ import torch
 from winnow.experiments import imp
 from winnow.from_recipe import course, timeline
 from winnow.models import build
-from winnow.pruning import Context, Mask, prunable_layers, prune
-from winnow.pruning.prune import kept_weights
+from winnow.pruning import Context, Mask, kept_weights, prunable_layers, prune
 from winnow.pruning.scores import named_score
 from winnow.recipe import Optimizer, Pruning, Rates, Recipe
 from winnow.recipes import from_toml, names, read, to_toml

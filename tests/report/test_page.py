@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from statistics import fmean
 
+import pytest
+
+from winnow.execution.masks import anatomy
 from winnow.report.curves import learning_curves
+from winnow.report.overlap import overlaps
 from winnow.report.parts import held
 from winnow.report.svg import svg
 from winnow.store import Store
@@ -76,6 +82,21 @@ def test_accuracies_that_are_all_the_same_are_drawn(store: Store) -> None:
     chart = learning_curves(replace(results, trainings=tuple(trainings)))[0]
     assert (chart.y.least, chart.y.most) == (99.0, 101.0)
     assert "learning" in str(svg(chart))
+
+
+def test_overlap_and_chance_are_those_that_winnow_masks_tells(store: Store, tmp_path: Path) -> None:
+    results = held(store).runs[0]
+    told = anatomy(
+        results.experiment, Store(shutil.copytree(store.root, tmp_path / "store")), identity=results.identity
+    )
+    found = overlaps(results, store)
+    assert [each.level for each in found] == [1, 2, 3]
+    for each in found:
+        shared, chance = (
+            told.mean(metric, each.level, relation="replicates", other="ticket")
+            for metric in ("jaccard", "chance_jaccard")
+        )
+        assert (fmean(each.shared), each.chance) == pytest.approx((shared, chance), abs=1e-12)
 
 
 def test_a_field_keeps_its_small_letter_and_no_line_ends_before_a_per_cent_sign(written: Path) -> None:

@@ -132,3 +132,13 @@ def test_a_name_too_long_for_the_legend_is_shortened_in_its_middle() -> None:
     root = ET.fromstring(svg(replace(CHART, series=(replace(CHART.series[0], name=long),)), is_alone=True))
     (name,) = [each.text or "" for each in root.iter(f"{SPACE}text") if (each.text or "").startswith("a-name")]
     assert "…" in name and name.endswith("at-last") and 30 + 9 * len(name) <= 480
+
+
+def test_labels_of_an_axis_do_not_lie_on_each_other() -> None:
+    points = tuple(Point(x=k, y=1.0) for k in (0, 1_000, 1_010, 1_020, 4_000))
+    chart = replace(
+        CHART, x=Axis(label="k", scale="from-zero"), series=(replace(CHART.series[0], points=points),), mark=None
+    )
+    texts = ET.fromstring(svg(chart, is_alone=True)).iter(f"{SPACE}text")
+    labels = [(float(each.attrib["x"]), each.text or "") for each in texts if each.get("class") == "tick middle"]
+    assert [text for _, text in labels] == ["0", "1,000", "4,000"]

@@ -61,3 +61,12 @@ def test_a_control_that_is_not_pruned_stands_beside_its_level_and_is_listed_as_w
 def test_the_tolerance_of_a_run_without_results_is_told_in_words() -> None:
     none = replace(results_of(FOUND), trainings=())
     assert none.tolerance_in_words == "one standard deviation of the dense replicates"
+
+
+def test_a_long_curve_is_thinned_and_ends_where_training_did() -> None:
+    found = results_of(FOUND)
+    rows = dict.fromkeys(range(200), found.trainings[0].curve.rows[20])
+    trainings = tuple(replace(each, curve=replace(each.curve, rows=rows)) for each in found.trainings)
+    for chart in learning_curves(replace(found, trainings=trainings)):
+        for series in chart.series:
+            assert len(series.points) <= 80 and series.points[-1].x == 199

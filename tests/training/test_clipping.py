@@ -14,7 +14,8 @@ from winnow.models import build
 from winnow.training import choose
 from winnow.training.clipping import clipped
 
-from .test_loop import SGD, assert_same_bits, fresh, masked, masks, noises, tensors, train
+from ..states import assert_same_bits, tensors
+from .test_loop import SGD, fresh, masked, masks, noises, train
 
 SHAPES = [(4, 3), (5,), (2, 3, 3, 3), ()]
 

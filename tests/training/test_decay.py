@@ -43,6 +43,7 @@ MIXED = nn.ModuleDict(
         "own": OwnRMSNorm(),
         "block": NormThenLinear(),
         "attention": nn.MultiheadAttention(4, 2),
+        "recurrent": nn.GRU(4, 4),
         "bias_table": nn.Embedding(3, 4),
     }
 )
@@ -53,7 +54,7 @@ NORMS = {
 }
 BIASES = {
     *("conv.bias", "batch.bias", "group.bias", "layer.bias", "instance.bias", "block.norm.bias", "block.linear.bias"),
-    *("attention.in_proj_bias", "attention.out_proj.bias"),
+    *("attention.in_proj_bias", "attention.out_proj.bias", "recurrent.bias_ih_l0", "recurrent.bias_hh_l0"),
 }
 
 
@@ -66,7 +67,7 @@ BIASES = {
         (("bias", "norm"), BIASES | NORMS),
         (("conv.weight",), {"conv.weight"}),
         (("conv.*", "own.?cale"), {"conv.weight", "conv.bias", "own.scale"}),
-        (("*.bias",), BIASES - {"attention.in_proj_bias"}),
+        (("*.bias",), {name for name in BIASES if name.endswith(".bias")}),
         (("norm", "batch.*"), NORMS),  # what is named twice is left out once
     ],
 )

@@ -17,6 +17,8 @@ from winnow.pruning import Mask
 from winnow.seeds import generator
 from winnow.training import Batches, Engine, Plain, Stacked, State, exempt, learning_rate, optimizer, slot_names, train_
 
+from ..states import assert_same_bits, tensors
+
 CPU = torch.device("cpu")
 
 SGD = Updates(
@@ -109,18 +111,6 @@ def train(
 
 def noises(lanes: int) -> list[Noise]:
     return [Noise(seed=0, replicate=lane) for lane in range(lanes)]
-
-
-def tensors(of: State) -> dict[str, Tensor]:
-    slots = {f"{slot}/{name}": tensor for slot, by_name in of.slots.items() for name, tensor in by_name.items()}
-    return of.parameters | of.buffers | slots
-
-
-def assert_same_bits(one: State, other: State) -> None:
-    assert (one.iteration, one.age) == (other.iteration, other.age)
-    assert tensors(one).keys() == tensors(other).keys()
-    for name, tensor in tensors(one).items():
-        assert torch.equal(tensor, tensors(other)[name]), name
 
 
 @pytest.mark.parametrize("updates", [SGD, ADAM])

@@ -199,3 +199,14 @@ def test_a_training_whose_mask_changes_has_no_mask_of_another_step() -> None:
     ticket = imp(read("digits").edited({"levels": 1})).rows[-1].trained
     with pytest.raises(ValueError, match="changes, or it is another step's"):
         replace(ticket, dynamic=SET)
+
+
+def test_layers_of_one_shape_get_other_weights_by_chance() -> None:
+    schedule = Dynamic(method="set", kept=(("first", 50), ("second", 50)), every=4, end=21, drop=0.5)
+    mask = (torch.arange(100.0) >= 50).float().unsqueeze(0)
+    weights = {"first": mask.clone(), "second": mask.clone()}
+    state = State(4, 4, weights, {}, masks={"first": mask.clone(), "second": mask.clone()})
+    Rewiring([schedule], [NOISES[0]]).update_(state, [torch.zeros(1, 100)] * 2, 4)
+    first, second = state.masks.values()
+    assert int(first.sum()) == int(second.sum()) == 50
+    assert not torch.equal(first, second)

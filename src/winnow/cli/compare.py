@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated
 import tyro
 
 from winnow.cli.arguments import StoreOption, parse
-from winnow.cli.console import output, show, show_figure
+from winnow.cli.console import output, show, show_figure, write_table
 from winnow.errors import RecipeError
 
 
@@ -51,15 +50,12 @@ def main(words: Sequence[str]) -> int:
     from winnow.comparison import Comparison, ComparisonRecord
     from winnow.report.compare import draw
     from winnow.results import to_csv
-    from winnow.store.files import write_file
 
     comparison = Comparison(sides(options.sets, options.store), options.tolerance / 100)
     out = output()
     show(out, differences_tables(comparison))
     show(out, costs_table(comparison))
     if options.out is not None:
-        table = to_csv(list(comparison.records()), ComparisonRecord._fields)
-        write_file(options.out, table.encode(), option="--out FILE")
-        sys.stderr.write(f"table: {options.out}\n")
+        write_table(options.out, to_csv(list(comparison.records()), ComparisonRecord._fields))
     show_figure(out, lambda: draw(comparison, comparison.sides[0].store.root / "figures"))
     return 0

@@ -47,30 +47,7 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
     if not found:
         blocks.append("Nothing to compare: the densities of the two sets do not meet, or no replicate has both.")
         return blocks
-    table = Table(box=None, pad_edge=False)
-    for column in (
-        "level",
-        "density",
-        short(comparison, first),
-        short(comparison, side),
-        "difference",
-        *(["95 % interval"] if has_intervals else []),
-        *(["n"] if len(numbers) > 1 else []),
-        *([""] if has_intervals else []),
-    ):
-        table.add_column(column, justify="right", no_wrap=True)
-    for each in found:
-        table.add_row(
-            str(each.level.level),
-            f"{100 * each.here.density:.2f} %",
-            _accuracy(list(each.reference.accuracies.values())) + ("~" if each.reference.how == "interpolated" else ""),
-            _accuracy(list(each.here.accuracies.values())),
-            f"{100 * each.mean:+.2f}",
-            *([_interval(each)] if has_intervals else []),
-            *([str(each.pairs)] if len(numbers) > 1 else []),
-            *([_verdict(each)] if has_intervals else []),
-        )
-    blocks.append(table)
+    blocks.append(_levels_table(comparison, side, found))
     if any(each.reference.how == "interpolated" for each in found):
         blocks.append(
             f"~ {short(comparison, first)} has no level within {100 * comparison.tolerance:g} % of that density:\n"
@@ -86,6 +63,33 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
         levels = ", ".join(str(level.level) for level in side.cut)
         blocks.append(f"Left out: levels {levels},\n  trained to {side.cut[0].cut:,} iterations to rank weights by.")
     return blocks + _overlaps(comparison, side)
+
+
+def _levels_table(comparison: Comparison, side: Side, found: Sequence[Difference]) -> Table:
+    """One line for each level; without the columns of intervals and of n where they would say nothing."""
+    has_intervals = any(_limits(each) for each in found)
+    has_counts = len({each.pairs for each in found}) > 1
+    first = comparison.sides[0]
+    table = Table(box=None, pad_edge=False)
+    for column in (
+        *("level", "density", short(comparison, first), short(comparison, side), "difference"),
+        *(["95 % interval"] if has_intervals else []),
+        *(["n"] if has_counts else []),
+        *([""] if has_intervals else []),
+    ):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in found:
+        table.add_row(
+            str(each.level.level),
+            f"{100 * each.here.density:.2f} %",
+            _accuracy(list(each.reference.accuracies.values())) + ("~" if each.reference.how == "interpolated" else ""),
+            _accuracy(list(each.here.accuracies.values())),
+            f"{100 * each.mean:+.2f}",
+            *([_interval(each)] if has_intervals else []),
+            *([str(each.pairs)] if has_counts else []),
+            *([_verdict(each)] if has_intervals else []),
+        )
+    return table
 
 
 def _overlaps(comparison: Comparison, side: Side) -> list[Table | str]:

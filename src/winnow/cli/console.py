@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -34,6 +35,14 @@ def show_failures(out: Console, failures: Iterable[tuple[str, str]]) -> None:
     """Print what ended without a result, and why, a line for each."""
     for place, message in failures:
         out.print(Text.assemble(("failed", "yellow"), f": {place}: {message}"), soft_wrap=True)
+
+
+def write_table(path: Path, table: str) -> None:
+    """Write a table to a file, and tell on standard error where it is."""
+    from winnow.store.files import write_file
+
+    write_file(path, table.encode(), option="--out FILE")
+    sys.stderr.write(f"table: {path}\n")
 
 
 def show_figure(out: Console, draw: Callable[[], Sequence[Path]]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 from rich.console import Group
 from rich.table import Table
@@ -27,31 +26,18 @@ def overlap_table(found: Anatomy) -> Group:
         f"Means of all pairs; in brackets, exactly, that of independent random masks with\n"
         f"as many weights in every layer."
     )
-    columns: dict[str, Callable[[int], tuple[float, float]]] = {}
-    order = {"replicates": 0, "levels": 0, "noise": 0, "controls": 1}
-    for relation, control, other in sorted(found.comparisons(), key=lambda of: (of[1] != TICKET, order[of[0]])):
-
-        def both(
-            level: int, relation: str = relation, control: str = control, other: str = other
-        ) -> tuple[float, float]:
-            named = {"relation": relation, "control": control, "other": other}
-            return found.mean("jaccard", level, **named), found.mean("chance_jaccard", level, **named)
-
-        if relation == "levels" and control != TICKET:
-            continue  # the CSV has them
-        prefix = "" if control == TICKET else f"{control}: "
-        words = {"replicates": "replicates", "levels": "level before", "controls": other, "noise": "other noise"}
-        columns[prefix + words[relation]] = both
+    columns = _overlap_columns(found)
     levels = found.levels()
     tables: list[Table | str] = []
     for start in range(0, len(columns), _MOST_OVERLAPS):
         table = _table()
-        names = list(columns)[start : start + _MOST_OVERLAPS]
-        for column in ("level", "density", *names):
+        shown = list(columns)[start : start + _MOST_OVERLAPS]
+        for column in ("level", "density", *shown):
             table.add_column(column, justify="right", no_wrap=True)
         for level, density in levels.items():
-            cells = [_overlap(*columns[name](level)) for name in names]
-            table.add_row(str(level), f"{100 * density:.2f} %", *cells)
+            table.add_row(
+                str(level), f"{100 * density:.2f} %", *(_overlap(found, level, columns[name]) for name in shown)
+            )
         tables += ["", table] if tables else [table]
     notes = [line] if (line := _against_chance(found, list(levels))) else []
     if recipe.prune.rounds == "iterative":
@@ -80,7 +66,20 @@ def _against_chance(found: Anatomy, levels: list[int]) -> str:
     return ""
 
 
-def _overlap(jaccard: float, chance: float) -> str:
+def _overlap_columns(found: Anatomy) -> dict[str, dict[str, str]]:
+    """What masks are compared with, by the column's name: the tickets' first. Levels of controls are in the CSV."""
+    order = {"replicates": 0, "levels": 0, "noise": 0, "controls": 1}
+    columns: dict[str, dict[str, str]] = {}
+    for relation, control, other in sorted(found.comparisons(), key=lambda of: (of[1] != TICKET, order[of[0]])):
+        if relation != "levels" or control == TICKET:
+            words = {"replicates": "replicates", "levels": "level before", "controls": other, "noise": "other noise"}
+            name = words[relation] if control == TICKET else f"{control}: {words[relation]}"
+            columns[name] = {"relation": relation, "control": control, "other": other}
+    return columns
+
+
+def _overlap(found: Anatomy, level: int, named: dict[str, str]) -> str:
+    jaccard, chance = (found.mean(metric, level, **named) for metric in ("jaccard", "chance_jaccard"))
     return "" if math.isnan(jaccard) else f"{jaccard:.3f} ({chance:.3f})"
 
 

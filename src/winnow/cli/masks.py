@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated
 import tyro
 
 from winnow.cli.arguments import StoreOption, WithRecipe, options_in, parse_with_recipe
-from winnow.cli.console import output, show, show_figure
+from winnow.cli.console import output, show, show_figure, write_table
 from winnow.errors import MissingResult, RecipeError
 
 
@@ -56,7 +55,6 @@ def main(words: Sequence[str]) -> int:
     from winnow.report.masks import draw
     from winnow.results import to_csv
     from winnow.store.experiments import identity
-    from winnow.store.files import write_file
     from winnow.store.lookup import as_run, namesakes
     from winnow.store.maintenance import existing
 
@@ -73,7 +71,6 @@ def main(words: Sequence[str]) -> int:
     show(out, layers_tables(found))
     out.print(warnings(found, Limits(options.weights_per_unit, options.relative_density)), soft_wrap=True)
     if options.out is not None:
-        write_file(options.out, to_csv(found.records, MaskRecord._fields).encode(), option="--out FILE")
-        sys.stderr.write(f"table: {options.out}\n")
+        write_table(options.out, to_csv(found.records, MaskRecord._fields))
     show_figure(out, lambda: draw(found, store.root / "figures"))
     return 0

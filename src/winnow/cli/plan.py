@@ -146,7 +146,11 @@ def _status(step: Step, plan: Plan, store: Store) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A length of time in words: 40 s, 5 min, 2.5 h, 3 days, 1,200 days."""
+    """About how long something takes, in the unit that suits.
+
+    >>> [duration(seconds) for seconds in (40, 80, 300, 9_000, 259_200, 1.04e8)]
+    ['40 s', '80 s', '5 min', '2.5 h', '3 days', '1,204 days']
+    """
     for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 1.5 * length:
             return f"{seconds / length:.2g} {unit}" if seconds < 10 * length else f"{seconds / length:,.0f} {unit}"

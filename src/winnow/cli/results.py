@@ -13,7 +13,7 @@ import tyro
 
 from winnow.cli import say
 from winnow.cli.arguments import RecipeNames, StoreOption, parse
-from winnow.cli.console import output, show
+from winnow.cli.console import output, show, write_table
 from winnow.errors import DataError, RecipeError
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ def main(words: Sequence[str]) -> int:
         raise RecipeError("Parquet is not for a terminal: name a file with --out results.parquet.")
     from winnow.cli.tables import show_levels, verdict
     from winnow.results import to_csv, to_json, write_parquet
-    from winnow.store.files import write_file
     from winnow.store.maintenance import existing
 
     store = existing(options.store)
@@ -61,19 +60,18 @@ def main(words: Sequence[str]) -> int:
             show_levels(console, results, store)
             show(console, verdict(results), "")
         if options.out is not None:
-            write_file(options.out, text.getvalue().encode(), option="--out FILE")
-            sys.stderr.write(f"table: {options.out}\n")
+            write_table(options.out, text.getvalue())
         return 0
     records = [record for results in found for record in results.records()]
     if options.format == "parquet" and options.out is not None:
         write_parquet(records, options.out)
+        sys.stderr.write(f"table: {options.out}\n")
+        return 0
+    text = to_csv(records) if options.format == "csv" else to_json(records)
+    if options.out is None:
+        sys.stdout.write(text)
     else:
-        text = to_csv(records) if options.format == "csv" else to_json(records)
-        if options.out is None:
-            sys.stdout.write(text)
-            return 0
-        write_file(options.out, text.encode(), option="--out FILE")
-    sys.stderr.write(f"table: {options.out}\n")
+        write_table(options.out, text)
     return 0
 
 

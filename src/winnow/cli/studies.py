@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from winnow.cli import say
-from winnow.cli.console import output, show, show_failures, show_figure
+from winnow.cli.console import output, show, show_failures, show_figure, write_table
 from winnow.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -51,7 +50,11 @@ def amounts(written: str) -> list[Amount]:
 
 
 def fraction(written: str) -> float:
-    """A density as "10.7%" or "0.107"; raises RecipeError."""
+    """A density as "10.7%" or "0.107"; raises RecipeError.
+
+    >>> fraction("10.7%"), fraction("0.107")
+    (0.107, 0.107)
+    """
     number = written.strip().removesuffix("%")
     try:
         return float(number) / (100 if "%" in written else 1)
@@ -99,15 +102,12 @@ def tell(studied: Studied, table: Any, store: Store, out_file: Path | None) -> i
     from winnow.findings import StudyRecord
     from winnow.report.studies import draw
     from winnow.results import to_csv
-    from winnow.store.files import write_file
 
     out = output()
     show(out, table)
     show_failures(out, studied.failures.items())
     if out_file is not None:
-        table = to_csv(list(studied.findings.records()), StudyRecord._fields)
-        write_file(out_file, table.encode(), option="--out FILE")
-        sys.stderr.write(f"table: {out_file}\n")
+        write_table(out_file, to_csv(list(studied.findings.records()), StudyRecord._fields))
     if studied.findings.measured:
         show_figure(out, lambda: draw(studied.findings, store.root / "figures"))
     return 3 if studied.failures else 0

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from winnow.data.cache import cache_directory
-from winnow.data.crops import Box
-from winnow.data.pictures import Corrupt, decoded
+from winnow.data.crops import whole
+from winnow.data.pictures import Corrupt, Told, decoded
 from winnow.data.tree import Tree
 from winnow.errors import DataError
-
-Told = Callable[[int, int], None]
-"""Told of how many are done, and of how many there are."""
 
 
 def check(images: Tree, told: Told | None = None) -> dict[str, str]:
@@ -28,7 +24,7 @@ def check(images: Tree, told: Told | None = None) -> dict[str, str]:
 
     def reason(file: str) -> str | None:
         try:
-            decoded(images.root / file, lambda height, width: Box(0, 0, height, width), None)
+            decoded(images.root / file, whole, None)
         except Corrupt as error:
             return error.reason
         return None

@@ -42,6 +42,11 @@ Boxer = Callable[[int, int], Box]
 """(height, width) of an image -> the part of it to cut out."""
 
 
+def whole(height: int, width: int) -> Box:
+    """All of it."""
+    return Box(0, 0, height, width)
+
+
 def central(height: int, width: int) -> Box:
     """The square in the middle, of `CENTRE` of the shorter side.
 

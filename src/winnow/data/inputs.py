@@ -102,12 +102,6 @@ class OwnArrays:
             return None
         return 1 + max(int(array.max()) for array in (self.train_inputs, self.test_inputs))
 
-    @property
-    def train_mean_and_variance(self) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Of the training targets, each of an example's numbers apart."""
-        numbers = self.train_targets.astype(np.float64)
-        return numbers.mean(0), numbers.var(0)
-
     def checksum(self) -> str:
         """The sha256 of the arrays' types, shapes and bytes, in hexadecimal."""
         digest = hashlib.sha256(f"own {self.classes}\n".encode())

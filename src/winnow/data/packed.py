@@ -19,22 +19,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from winnow.data.crops import Box, Boxer, resized
-from winnow.data.pictures import decoded
-from winnow.data.tree import Tree
+from winnow.data.crops import Boxer, resized, whole
+from winnow.data.pictures import Told, decoded
+from winnow.data.tree import Listing, Tree
 from winnow.errors import DataError
 
 _LAYOUT = 1
-
-Told = Callable[[int, int], None]
-"""Told of how many are done, and of how many there are."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,50 +92,11 @@ def pack(
     """
     if out.exists():
         raise DataError(f"'{out}' exists already. Name another file, or remove it first.")
-    splits = (images.train, images.test)
-    files = [file for split in splits for file in split.files if file not in without]
-    labels = [
-        label
-        for split in splits
-        for file, label in zip(split.files, cast("list[int]", split.labels.tolist()), strict=True)
-        if file not in without
-    ]
-    training = sum(file not in without for file in images.train.files)
-    about = len(files) * 4 * size * size  # 4:3, three bytes a pixel
     temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        if (free := shutil.disk_usage(out.parent).free) < about:
-            raise DataError(
-                f"'{out}' would take about {about / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there. "
-                f"Choose a smaller --size, or another disk."
-            )
-        header = _header_length(images.classes)
         with temporary.open("wb") as file:
-            digest = hashlib.sha256()
-            sizes: list[tuple[int, int]] = []
-            file.write(b" " * header)
-            for number, pixels in enumerate(_smaller(images, files, size), start=1):
-                sizes.append((pixels.shape[0], pixels.shape[1]))
-                _append(file, digest.update, pixels)
-                if told is not None:
-                    told(number, len(files))
-            length = file.tell() - header
-            _append(
-                file, digest.update, np.zeros(-length % 8, np.uint8)
-            )  # labels begin at a multiple of their own length
-            tables = {"sizes": np.array(sizes, "<i4"), "labels": np.array(labels, "<i8")}
-            for table in tables.values():
-                _append(file, digest.update, table)
-            described = {
-                "layout": _LAYOUT,
-                "classes": images.classes,
-                "training": training,
-                "size": size,
-                "sha256": digest.hexdigest(),
-            }
-            file.seek(0)
-            file.write(_header(header, length + -length % 8, tables, described))
+            _write(file, images, out, size, told, without)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, out)
@@ -148,11 +106,57 @@ def pack(
         temporary.unlink(missing_ok=True)
 
 
+def _write(file: BinaryIO, images: Tree, out: Path, size: int, told: Told | None, without: frozenset[str]) -> None:
+    """Write the images, their tables, and then the header, which tells the sha256 of both, before them."""
+    train, test = (_labelled(listing, without) for listing in (images.train, images.test))
+    files, labels = [file for file, _ in train + test], [label for _, label in train + test]
+    _check_room(out, len(files) * 4 * size * size)  # 4:3, three bytes a pixel
+    header = _header_length(images.classes)
+    digest = hashlib.sha256()
+    sizes: list[tuple[int, int]] = []
+    file.write(b" " * header)
+    for number, pixels in enumerate(_smaller(images, files, size), start=1):
+        sizes.append((pixels.shape[0], pixels.shape[1]))
+        _append(file, digest.update, pixels)
+        if told is not None:
+            told(number, len(files))
+    length = file.tell() - header
+    padding = -length % 8  # labels begin at a multiple of their own length
+    _append(file, digest.update, np.zeros(padding, np.uint8))
+    tables = {"sizes": np.array(sizes, "<i4"), "labels": np.array(labels, "<i8")}
+    for table in tables.values():
+        _append(file, digest.update, table)
+    described = {
+        "layout": _LAYOUT,
+        "classes": images.classes,
+        "training": len(train),
+        "size": size,
+        "sha256": digest.hexdigest(),
+    }
+    file.seek(0)
+    file.write(_header(header, length + padding, tables, described))
+
+
+def _labelled(listing: Listing, without: frozenset[str]) -> list[tuple[str, int]]:
+    """The images of a split with their labels, but for those to be left out."""
+    labels = cast("list[int]", listing.labels.tolist())
+    return [(file, label) for file, label in zip(listing.files, labels, strict=True) if file not in without]
+
+
+def _check_room(out: Path, about: int) -> None:
+    """Raise DataError where a disk has less than about so many bytes free."""
+    if (free := shutil.disk_usage(out.parent).free) < about:
+        raise DataError(
+            f"'{out}' would take about {about / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB are free there. "
+            f"Choose a smaller --size, or another disk."
+        )
+
+
 def _smaller(images: Tree, files: Sequence[str], size: int) -> Iterator[NDArray[np.uint8]]:
     """The images in order, decoded by several threads that are never far ahead of what is written."""
 
     def one(file: str) -> NDArray[np.uint8]:
-        pixels = decoded(images.root / file, lambda height, width: Box(0, 0, height, width), size)
+        pixels = decoded(images.root / file, whole, size)
         height, width, _ = pixels.shape
         factor = size / min(height, width)
         if factor < 1:
@@ -175,7 +179,7 @@ def _smaller(images: Tree, files: Sequence[str], size: int) -> Iterator[NDArray[
                 future.cancel()
 
 
-def _append(file: Any, told: Callable[[bytes], object], array: NDArray[Any]) -> None:
+def _append(file: BinaryIO, told: Callable[[bytes], object], array: NDArray[Any]) -> None:
     content = array.tobytes()
     told(content)
     file.write(content)

@@ -13,9 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from winnow.data.crops import Box, Boxer, resized
+from winnow.data.crops import Boxer, resized
 from winnow.data.tree import Listing
 from winnow.errors import DataError, MissingExtra
+
+Told = Callable[[int, int], None]
+"""Told of how many images are done, and of how many there are."""
 
 
 class Pictures(Protocol):
@@ -90,7 +93,11 @@ def replacements(listing: Listing, corrupt: frozenset[str]) -> dict[int, int]:
     return standing
 
 
-def decoded(file: Path, box: Callable[[int, int], Box], size: int | None) -> Tensor:
+_BROKEN = (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error)
+"""What Pillow raises for broken files: no one kind of error, it depends on the format."""
+
+
+def decoded(file: Path, box: Boxer, size: int | None) -> Tensor:
     """A part of the image in a file, uint8 (height, width, 3); raises Corrupt.
 
     With a `size`, a JPEG may be decoded at half, a quarter or an eighth of its size, where that still has a pixel for
@@ -106,10 +113,7 @@ def decoded(file: Path, box: Callable[[int, int], Box], size: int | None) -> Ten
             part = part.scaled((height, width), (image.size[1], image.size[0]))
             corners = (part.left, part.top, part.left + part.width, part.top + part.height)
             return torch.from_numpy(np.array(image.convert("RGB").crop(corners)))
-    # What Pillow raises for broken files is no one kind of error, and depends on the format.
-    except (OSError, SyntaxError, ValueError, IndexError, EOFError, struct.error) as error:
-        raise Corrupt(file, error) from error
-    except image_module.DecompressionBombError as error:
+    except (*_BROKEN, image_module.DecompressionBombError) as error:
         raise Corrupt(file, error) from error
 
 

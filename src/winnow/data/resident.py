@@ -27,10 +27,9 @@ class Resident:
     """One split of a data set on a device, as compact bytes that are normalized when gathered.
 
     `images` uint8 (examples, channels, height, width), `labels` int64 (examples,), or float32 (examples, ...) where a
-    network is to learn numbers. A pixel x becomes
-    (x / `scale` - mean) / std of its channel, where `mean` and `std` are on the scale 0 to 1; None
-    means 0 and 1. On a CPU the images are shared with the caller, not copied. Raises `DataError` when
-    images and labels do not fit together, `RecipeError` when `mean` or `std` do not fit the images.
+    network is to learn numbers. A pixel x becomes (x / `scale` - mean) / std of its channel, where `mean` and `std` are
+    on the scale 0 to 1; None means 0 and 1. On a CPU the images are shared with the caller, not copied. Raises
+    `DataError` when images and labels do not fit together, `RecipeError` when `mean` or `std` do not fit the images.
 
     >>> images = torch.full((10, 1, 2, 2), 255, dtype=torch.uint8)
     >>> data = Resident(images, torch.arange(10), mean=(0.5,), std=(0.25,), scale=255, device="cpu")

@@ -14,6 +14,7 @@ from winnow.data import Streamed
 from winnow.data.table import InMemory
 from winnow.execution.examples import splits
 from winnow.models.drawing import STATISTICS
+from winnow.models.normalization import BATCH_NORM
 from winnow.pruning import Mask
 from winnow.training import Plain, State, evaluated
 from winnow.training.engines import computing_in
@@ -22,8 +23,6 @@ Row = dict[str, float | str]
 """One line of a table of measurements: a value for each column."""
 
 _STATISTICS_BATCH = 500
-
-_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 def distances(first: Mapping[str, Tensor], second: Mapping[str, Tensor], mask: Mask) -> list[Row]:
@@ -91,7 +90,7 @@ def _between(first: State, second: State, position: float) -> State:
 @torch.no_grad()
 def _recalibrate_(network: nn.Module, state: State, train: _Some, course: Course) -> None:
     """Take the running statistics of batch normalization anew: the plain mean over batches of the examples."""
-    norms = [module for module in network.modules() if isinstance(module, _NORMS)]
+    norms = [module for module in network.modules() if isinstance(module, BATCH_NORM)]
     if not norms:
         return
     for name, buffer in state.buffers.items():

@@ -37,6 +37,7 @@ _ENOUGH = 0.6
 """Seconds of training to time, and at least three iterations."""
 
 _EXAMPLES = 1_000
+"""How many examples are timed on, or a batch, where that is more."""
 
 _NUMBERS = 1 << 22
 """Of how many numbers, at most, a timed batch is."""

@@ -15,6 +15,7 @@ from winnow.errors import RecipeError
 from winnow.execution.examples import Splits, trial_batch
 from winnow.execution.team import Team
 from winnow.models.drawing import ready
+from winnow.models.normalization import has_batch_norm
 from winnow.training import (
     Choice,
     Engine,
@@ -31,7 +32,7 @@ from winnow.training import (
     train_,
 )
 from winnow.training.optimizers import Optimizer
-from winnow.training.together import Together, has_batch_norm, synchronize_
+from winnow.training.together import Together, synchronize_
 
 
 @dataclass

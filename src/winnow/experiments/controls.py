@@ -31,6 +31,7 @@ class Place:
     extra: int
     """The iterations trained after the dense network to get here: those of every level behind the ticket, and its own.
     """
+
     replicates: int = 1
     """How many replicates the experiment has."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from winnow.course import Course, Network
+from winnow.course import Course, Network, Noise
 from winnow.errors import RecipeError
 from winnow.experiments.controls import Place, chosen_controls
 from winnow.experiments.experiment import TICKET, Experiment, Row
@@ -19,7 +19,7 @@ from winnow.pruning import prunable_layers
 from winnow.pruning.layers import check_outputs_lie_first, with_effect
 from winnow.pruning.scores import named_score
 from winnow.recipe import Rates, Recipe
-from winnow.steps import Init, Noise, Prune, Train
+from winnow.steps import Init, Prune, Train
 from winnow.training.decay import exempt
 
 

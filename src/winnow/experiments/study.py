@@ -24,6 +24,10 @@ Quantity = Literal["pruning", "data-order", "instability"]
 """SLTH's stability to pruning and to data order; LMC's instability."""
 
 
+_DEEPEST = 100
+"""The last level that is looked at for the one nearest to a density: at a fifth a round, 2e-10 of the weights."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Child:
     """A training of a study, and what it is there."""
@@ -220,6 +224,3 @@ def nearest_level(recipe: Recipe, density: float) -> tuple[int, float]:
     )
     level = min(densities, key=lambda level: abs(densities[level] - density))
     return level, densities[level]
-
-
-_DEEPEST = 100

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from winnow.errors import RecipeError
+from winnow.models.normalization import BATCH_NORM
 
 Rule = Literal["glorot-normal", "kaiming-normal"]
 """How Winnow draws a network's kernels."""
@@ -17,7 +18,7 @@ Rule = Literal["glorot-normal", "kaiming-normal"]
 Scheme = Literal[Rule, "own"]
 """By a rule, or as the network's own code initializes it."""
 
-_NORMS = (nn.modules.batchnorm._BatchNorm, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
+_NORMS = (BATCH_NORM, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def initialize(network: nn.Module, scheme: Rule, generator: torch.Generator) -> dict[str, Tensor]:

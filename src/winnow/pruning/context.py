@@ -17,10 +17,7 @@ from winnow.errors import RecipeError
 from winnow.pruning.mask import Mask
 
 Images = Callable[[int, bool], tuple[Tensor, Tensor]]
-"""How many, and whether of each class, -> so many training images (n, channels, height, width) and labels (n,)."""
-
-Weights = Mapping[str, Tensor]
-"""The prunable weights by name."""
+"""How many, and whether of each class, -> so many training inputs and targets, (n, ...) both."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,7 +41,7 @@ class Context:
     """The network as a module, without values of its own: `outputs` calls it."""
 
     loss: Callable[[Any, Tensor], Tensor] = functional.cross_entropy
-    """Outputs and labels of some examples -> the mean loss that training lowers."""
+    """Outputs and targets of some examples -> the mean loss that training lowers."""
 
     images: Images | None = None
     """Where `examples` come from."""
@@ -94,10 +91,10 @@ class Context:
         return dataclasses.replace(self, mask=mask, values={**self.values, **masked})
 
     def examples(self, count: int | None = None, *, per_class: bool = False) -> tuple[Tensor, Tensor]:
-        """Training images (n, channels, height, width), without augmentation, and their labels (n,), drawn at random.
+        """Training inputs, without augmentation, and their targets, drawn at random.
 
-        So many in all, or of each class; without a count, a batch of training. The same of one replicate whenever
-        they are asked for.
+        Of images these are (n, channels, height, width), and labels (n,). So many in all, or of each class; without a
+        count, a batch of training. The same of one replicate whenever they are asked for.
         """
         if self.images is None:
             raise RecipeError(_ALONE)
@@ -106,10 +103,8 @@ class Context:
     def outputs(self, images: Tensor, values: Mapping[str, Tensor] | None = None, *, training: bool = True) -> Any:
         """The network's outputs, (n, classes) or several such, with some of its values given instead.
 
-        They are differentiable in those.
-
-        In training mode batches are normalized by themselves, in evaluation mode by running statistics, which stay
-        as they are in either.
+        They are differentiable in those. In training mode batches are normalized by themselves, in evaluation mode by
+        running statistics, which stay as they are in either.
         """
         if self.network is None:
             raise RecipeError(_ALONE)

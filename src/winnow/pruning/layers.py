@@ -13,12 +13,12 @@ from torch import nn
 
 from winnow.errors import RecipeError
 from winnow.models.initialize import is_bias
+from winnow.models.normalization import is_normalization
 from winnow.pruning.computed import computed
 from winnow.recipe import LayerKind, Rates
 
 CONVOLUTIONS = nn.modules.conv._ConvNd  # pyright: ignore[reportPrivateUsage]
 _PROJECTIONS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
 
 
 @dataclass(frozen=True)
@@ -240,13 +240,8 @@ def _what(module: nn.Module, name: str) -> str:
     return f"no kernel ({type(module).__name__})"
 
 
-def is_normalization(module: nn.Module) -> bool:
-    """Whether a module is a normalization: PyTorch's, or one whose class is called so."""
-    return isinstance(module, _NORMS) or "norm" in type(module).__name__.lower()
-
-
 def _matching(found: dict[str, Use], patterns: Sequence[str]) -> list[str]:
-    return [name for name in found if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    return [name for name in found if _fits(name, patterns)]
 
 
 def _decided(name: str, use: Use, rates: Rates, exclude: Sequence[str], include: Sequence[str]) -> Parameter:

@@ -109,12 +109,18 @@ def _chance(layers: tuple[tuple[int, int, int], ...]) -> Chance:
     least, probabilities = 0, np.ones(1)
     for size, fewer, more in layers:
         start, own = _hypergeometric(size, fewer, more)
-        least, probabilities = least + start, np.convolve(probabilities, own)
+        least, probabilities = _likely(least + start, np.convolve(probabilities, own))
     both = least + np.arange(len(probabilities))
     either = sum(fewer + more for _, fewer, more in layers) - both
     overlaps = np.divide(both, either, out=np.ones(len(both)), where=either > 0)
     mean = float(probabilities @ overlaps)
     return Chance(mean, math.sqrt(max(0.0, float(probabilities @ (overlaps - mean) ** 2))))
+
+
+def _likely(least: int, probabilities: NDArray[np.float64]) -> tuple[int, NDArray[np.float64]]:
+    """A distribution from its first value on, without what is negligible at its ends: of many layers, most of it."""
+    (places,) = np.nonzero(probabilities > _NEGLIGIBLE * probabilities.max())
+    return least + int(places[0]), probabilities[places[0] : places[-1] + 1]
 
 
 def _hypergeometric(size: int, fewer: int, more: int) -> tuple[int, NDArray[np.float64]]:

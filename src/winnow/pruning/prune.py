@@ -16,8 +16,6 @@ from winnow.pruning.layers import Layer
 from winnow.pruning.mask import Mask
 from winnow.pruning.scores import Registered, taken
 
-__all__ = ["Scope", "kept_weights", "prune"]
-
 Scope = Literal["global", "layerwise"]
 
 

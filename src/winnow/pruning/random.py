@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from winnow.errors import UnknownName
+from winnow.pruning.distribution import in_proportion
 from winnow.pruning.mask import Mask
 
 Drawing = Callable[[Mask, Generator], Mask]
@@ -82,9 +83,8 @@ def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], kept: int) -> dict[str, i
     """How many of `kept` weights each layer gets in an Erdős-Rényi(-kernel) network: narrow layers are denser.
 
     A layer's density is in proportion to (inputs + outputs) / (inputs * outputs), and with a kernel to the sum of its
-    four lengths over their product; a layer that would be more than whole is whole, and the others share the rest.
-    Fractions of weights are told by the largest remainder, so that the counts add up exactly. Layers of Linear
-    kernels (outputs, inputs) and of convolutions (outputs, inputs, ...).
+    four lengths over their product, as far as no layer is more than whole; the counts add up exactly (`in_proportion`).
+    Layers of Linear kernels (outputs, inputs) and of convolutions (outputs, inputs, ...).
 
     Source: Mocanu et al. 2018 (arXiv 1707.04780), eq. 1; with kernels, Evci et al. 2020 (arXiv 1911.11134), §3.
 
@@ -93,26 +93,8 @@ def erdos_renyi(shapes: Mapping[str, tuple[int, ...]], kept: int) -> dict[str, i
     >>> erdos_renyi({"wide": (100, 300), "narrow": (10, 100)}, 20_000)
     {'wide': 19000, 'narrow': 1000}
     """
-    sizes = {name: math.prod(shape) for name, shape in shapes.items()}
-    if not 0 <= kept <= sum(sizes.values()):
-        raise ValueError(f"cannot keep {kept} of {sum(sizes.values())} weights")
-    weight = {name: sum(shape) for name, shape in shapes.items()}  # density times size, up to a common factor
-    whole: set[str] = set()
-    while True:
-        rest = kept - sum(sizes[name] for name in whole)
-        among = sum(weight[name] for name in weight if name not in whole)
-        exact = {
-            name: Fraction(sizes[name]) if name in whole else Fraction(weight[name] * rest, among) for name in sizes
-        }
-        over = {name for name in sizes if exact[name] > sizes[name]}
-        if not over:
-            break
-        whole |= over
-    counts = {name: int(count) for name, count in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: counts[name] - exact[name])  # stable: then the network's order
-    for name in by_remainder[: kept - sum(counts.values())]:
-        counts[name] += 1
-    return counts
+    weights = {name: Fraction(sum(shape)) for name, shape in shapes.items()}  # density times size, up to a factor
+    return in_proportion(weights, {name: math.prod(shape) for name, shape in shapes.items()}, kept)
 
 
 _DRAWINGS: dict[str, Drawing] = {

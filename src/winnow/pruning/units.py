@@ -12,7 +12,8 @@ from torch.func import functional_call
 from torch.utils.hooks import RemovableHandle
 
 from winnow.models.initialize import is_bias
-from winnow.pruning.layers import CONVOLUTIONS, is_normalization
+from winnow.models.normalization import is_normalization
+from winnow.pruning.layers import CONVOLUTIONS
 from winnow.pruning.mask import Mask
 
 

@@ -1,1 +1,1 @@
-"""Figures of results."""
+"""What a store holds, shown: one page, figures, tables, and what they say."""

@@ -193,8 +193,7 @@ def study_table(findings: Findings) -> Table:
     return Table(
         name=findings.study.name,
         title="Mean ± standard deviation and 95 % interval of the mean (Student’s t) over n replicates, each the "
-        "mean of its "
-        f"comparisons; {findings.score} at the end of training.",
+        f"mean of its comparisons; {findings.score} at the end of training.",
         columns=(
             "network",
             "stability to" if findings.study.name == "stability" else "measure",

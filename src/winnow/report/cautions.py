@@ -78,8 +78,7 @@ def _incomplete(made: Provenance) -> list[str]:
     missing = len(made.wanted) - made.stored - len(made.failures)
     return [
         f"Incomplete: {missing:,} of {len(made.wanted):,} trainings are not stored yet. Means are over those that "
-        f"are, and a "
-        f"level with missing replicates is called incomplete. The same command goes on."
+        f"are, and a level with missing replicates is called incomplete. The same command goes on."
     ]
 
 
@@ -156,8 +155,7 @@ def _bounded(results: Results) -> list[str]:
     if len(at_end) < 0.1 * len(whole) or not at_end:
         return []
     return [
-        f"In {len(at_end)} of {len(whole)} trainings the validation loss was least at the very end: they "
-        f"had not "
+        f"In {len(at_end)} of {len(whole)} trainings the validation loss was least at the very end: they had not "
         f"finished learning, and their early-stop iteration is bounded by the length of training."
     ]
 

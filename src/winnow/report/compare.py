@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 from winnow.comparison import Comparison
 from winnow.intervals import interval
 from winnow.report.chart import shortened
-from winnow.report.drawing import DENSE, SETTINGS, density_axis, entitle, save, styles
+from winnow.report.drawing import DENSE, density_axis, entitle, saved, styles
 from winnow.results import Spread
-from winnow.store.files import file_name, storing
+from winnow.store.files import file_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,13 +29,7 @@ def draw(comparison: Comparison, folder: Path) -> list[Path]:
     described = "|".join(f"{side.results.identity}@{side.control}" for side in comparison.sides)
     sets = "-".join(file_name(shortened(side.name, 24)) for side in comparison.sides[:3])
     name = f"compare-{sets}-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
-    paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
-
-    from matplotlib import style
-
-    with style.context(["default", SETTINGS]), storing(folder):
-        save(_figure(comparison), paths)
-    return paths
+    return saved(lambda: _figure(comparison), folder, name)
 
 
 def _figure(comparison: Comparison) -> Figure:

@@ -6,7 +6,7 @@ import math
 import statistics
 
 from winnow.experiments.experiment import TICKET
-from winnow.report.against_density import grouped
+from winnow.report.against_density import grouped, mean_density
 from winnow.report.chart import STEPS, Axis, Chart, Point, Series
 from winnow.results import Results, Training
 
@@ -71,7 +71,7 @@ def _chart(
 ) -> Chart:
     series = [
         Series(
-            name=f"{'dense' if level == 0 else f'{100 * _density(levels[level]):.3g} %'}",
+            name="dense" if level == 0 else f"{100 * mean_density(levels[level]):.3g} %",
             colour=STEPS[round(n * (len(STEPS) - 1) / max(1, len(shown) - 1))],
             points=tuple(_points(levels[level], metric, scale, level)),
         )
@@ -86,10 +86,6 @@ def _chart(
     return Chart(
         name=name, title=title, about=about, x=Axis(label="iteration", has_zero=True), y=axis, series=tuple(series)
     )
-
-
-def _density(trainings: list[Training]) -> float:
-    return statistics.fmean(training.density for training in trainings)
 
 
 def _points(trainings: list[Training], metric: str, scale: float, level: int) -> list[Point]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from winnow.store.files import storing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,11 +36,22 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def save(figure: Figure, paths: Sequence[Path], *, shows: str = "") -> None:
-    """Write a figure as SVG and PNG. The SVG says what both show, and so is written last."""
-    paths[0].parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(paths[1], dpi=160)
-    figure.savefig(paths[0], metadata={"Date": None, "Identifier": shows})
+def files_of(folder: Path, name: str) -> tuple[Path, Path]:
+    """Where a figure lies, as SVG and as PNG."""
+    return folder / f"{name}.svg", folder / f"{name}.png"
+
+
+def saved(make: Callable[[], Figure], folder: Path, name: str, *, shows: str = "") -> list[Path]:
+    """Make a figure and write it as SVG and PNG; gives the files. The SVG says what both show, and is written last."""
+    from matplotlib import style
+
+    svg, png = files_of(folder, name)
+    with style.context(["default", SETTINGS]), storing(folder):
+        figure = make()
+        folder.mkdir(parents=True, exist_ok=True)
+        figure.savefig(png, dpi=160)
+        figure.savefig(svg, metadata={"Date": None, "Identifier": shows})
+    return [svg, png]
 
 
 def entitle(figure: Figure, title: str) -> None:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 from winnow.experiments.experiment import TICKET
 from winnow.experiments.words import pruned, start
-from winnow.report.drawing import DENSE, SETTINGS, density_axis, entitle, mark_place, save, styles
+from winnow.report.drawing import DENSE, density_axis, entitle, files_of, mark_place, saved, styles
 from winnow.results import Level, Results, Spread
-from winnow.store.files import file_name, storing
+from winnow.store.files import file_name
 from winnow.store.manifest import winnow_version
 
 if TYPE_CHECKING:
@@ -30,18 +30,11 @@ def draw(results: Results, folder: Path) -> list[Path]:
     dashed line and its band are the dense network. The SVG's bytes depend on the results alone; files that show
     them already are left as they are.
     """
-    paths = [
-        folder / f"{file_name(results.experiment.recipe.name)}-{results.identity}.{kind}" for kind in ("svg", "png")
-    ]
-    shown = _digest(results)
-    if all(path.exists() for path in paths) and shown in paths[0].read_text("utf-8", errors="replace"):
-        return paths
-
-    from matplotlib import style
-
-    with style.context(["default", SETTINGS]), storing(folder):
-        save(_figure(results), paths, shows=shown)
-    return paths
+    name, shown = f"{file_name(results.experiment.recipe.name)}-{results.identity}", _digest(results)
+    svg, png = files_of(folder, name)
+    if svg.exists() and png.exists() and shown in svg.read_text("utf-8", errors="replace"):
+        return [svg, png]
+    return saved(lambda: _figure(results), folder, name, shows=shown)
 
 
 def _digest(results: Results) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from importlib import resources
 
 
 class Markup(str):
@@ -27,9 +28,9 @@ def element(tag: str, *children: str | None, **attributes: object) -> Markup:
     return Markup(f"<{opening}>{inside}</{tag}>")
 
 
-def joined(*parts: str | None) -> Markup:
-    """Parts one after the other; what is no Markup is escaped, and None is nothing."""
-    return Markup("".join(part if isinstance(part, Markup) else escape(part) for part in parts if part is not None))
+def resource(name: str) -> Markup:
+    """A style sheet or a script of this package, to go into a page or a picture as it is."""
+    return Markup(resources.files("winnow.report").joinpath(name).read_text("utf-8"))
 
 
 def _attribute(name: str, value: object) -> str:

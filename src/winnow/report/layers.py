@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 
 from winnow.experiments.experiment import TICKET
-from winnow.report.against_density import DENSITY, grouped
+from winnow.report.against_density import DENSITY, grouped, mean_density
 from winnow.report.chart import COLOURS, DASHES, MARKERS, STEPS, Axis, Chart, Marker, Point, Series
 from winnow.results import Results
 
@@ -22,7 +22,7 @@ def layer_chart(results: Results) -> Chart:
         dash = DASHES[number % len(DASHES)] if len(layers) > len(STEPS) else ""  # several may share a colour
         points: list[Point] = []
         for level, trainings in levels.items():
-            density = 100 * statistics.fmean(training.density for training in trainings)
+            density = 100 * mean_density(trainings)
             here = 100 * statistics.fmean(training.layer_densities[layer] for training in trainings)
             note = f"{layer}, level {level}\n{here:.3g} % of the layer, {density:.3g} % of the network"
             if here > 0:
@@ -32,7 +32,7 @@ def layer_chart(results: Results) -> Chart:
     how = (
         "Layers compete, so a round takes more from some."
         if results.experiment.recipe.prune.scope == "global"
-        else ("Every layer is pruned at its own rate.")
+        else "Every layer is pruned at its own rate."
     )
     return Chart(
         name="layers",

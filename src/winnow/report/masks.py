@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from winnow.anatomy import Anatomy
 from winnow.experiments.experiment import TICKET
-from winnow.report.drawing import DENSE, SETTINGS, density_axis, density_ticks, entitle, legend_above, save, styles
-from winnow.store.files import file_name, storing
+from winnow.report.drawing import DENSE, density_axis, density_ticks, entitle, legend_above, saved, styles
+from winnow.store.files import file_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,13 +23,7 @@ def draw(found: Anatomy, folder: Path) -> list[Path]:
     recipe = found.experiment.recipe
     described = repr((recipe.levels, recipe.replicates, recipe.control, len(found.records)))
     name = f"{file_name(recipe.name)}-{found.identity}-masks-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
-    paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
-
-    from matplotlib import style
-
-    with style.context(["default", SETTINGS]), storing(folder):
-        save(_figure(found), paths)
-    return paths
+    return saved(lambda: _figure(found), folder, name)
 
 
 def _figure(found: Anatomy) -> Figure:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import combinations
 
 from winnow.errors import MissingResult
 from winnow.experiments.experiment import TICKET
-from winnow.pruning import Mask
+from winnow.pruning.overlap import Packed, chance, together
 from winnow.report.against_density import DENSITY
 from winnow.report.chart import Axis, Chart, Point, Series
 from winnow.report.table import mean_and_std
@@ -27,47 +28,30 @@ class Overlap:
     """The Jaccard index of each pair of replicates: weights that both keep, of those that either keeps."""
 
     chance: float
-    """What independent masks of the same layer-wise densities would have on average."""
+    """What independent masks with as many weights in each layer would have on average."""
 
 
 def overlaps(results: Results, store: Store) -> list[Overlap]:
     """The overlap of the tickets' masks by level, over all pairs of replicates; levels with one mask are left out."""
-    masks: dict[int, list[Mask]] = {}
+    masks: dict[int, list[tuple[float, Packed]]] = {}
     for training in results.trainings:
         step = training.row.mask
         if training.row.control == TICKET and step is not None:
-            try:
-                masks.setdefault(training.row.level, []).append(store.mask(step))
-            except MissingResult:
-                continue
-    return [
-        Overlap(
-            level,
-            statistics.fmean(mask.density for mask in found),
-            tuple(jaccard(a, b) for a, b in combinations(found, 2)),
-            statistics.fmean(expected_jaccard(a, b) for a, b in combinations(found, 2)),
-        )
-        for level, found in sorted(masks.items())
-        if len(found) > 1
-    ]
+            with suppress(MissingResult):
+                packed = Packed(store.mask(step))
+                masks.setdefault(training.row.level, []).append((training.density, packed))
+    return [_overlap(level, found) for level, found in sorted(masks.items()) if len(found) > 1]
 
 
-def jaccard(one: Mask, other: Mask) -> float:
-    """The weights that both masks keep, as a fraction of those that either keeps.
-
-    >>> import torch
-    >>> a, b = (Mask({"fc": torch.tensor(kept) > 0}) for kept in ([1, 1, 0, 0], [0, 1, 1, 0]))
-    >>> round(jaccard(a, b), 3)
-    0.333
-    """
-    both = sum(int((one[name] & other[name]).sum()) for name in one)
-    return both / max(1, one.kept + other.kept - both)
-
-
-def expected_jaccard(one: Mask, other: Mask) -> float:
-    """What two independent masks with these layers' densities have in common: the ratio of the expected counts."""
-    both = sum(int(one[name].sum()) * int(other[name].sum()) / one[name].numel() for name in one)
-    return both / max(1.0, one.kept + other.kept - both)
+def _overlap(level: int, masks: Sequence[tuple[float, Packed]]) -> Overlap:
+    """Of masks with their densities."""
+    pairs = [list(one.shared(other).values()) for (_, one), (_, other) in combinations(masks, 2)]
+    return Overlap(
+        level,
+        statistics.fmean(density for density, _ in masks),
+        tuple(together(layers).jaccard for layers in pairs),
+        statistics.fmean(chance(layers).mean for layers in pairs),
+    )
 
 
 def overlap_chart(found: Sequence[Overlap]) -> Chart:
@@ -84,7 +68,7 @@ def overlap_chart(found: Sequence[Overlap]) -> Chart:
         )
         for each in found
     ]
-    chance = [
+    random = [
         Point(
             x=100 * each.density, y=100 * each.chance, note=f"level {each.level}\n{100 * each.chance:.1f} % by chance"
         )
@@ -94,12 +78,11 @@ def overlap_chart(found: Sequence[Overlap]) -> Chart:
         name="overlap",
         title="Overlap of masks between replicates",
         about="Jaccard index: weights kept by both masks, of those kept by either. Bars reach from the least to the "
-        "most "
-        "of all pairs of replicates; chance is of independent masks with the same density in every layer.",
+        "most of all pairs of replicates; chance is of independent masks with the same density in every layer.",
         x=DENSITY,
         y=Axis(label="weights in common (%)", has_zero=True),
         series=(
             Series(name="tickets", colour="blue", marker="circle", points=tuple(real)),
-            Series(name="by chance", colour="reference", dash="2 3", points=tuple(chance)),
+            Series(name="by chance", colour="reference", dash="2 3", points=tuple(random)),
         ),
     )

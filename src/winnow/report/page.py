@@ -6,14 +6,13 @@ import random
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib import resources
 
 from winnow.handed import has_objects
 from winnow.recipe import Recipe
 from winnow.recipes import to_toml
 from winnow.report.asked import bundled, own_file
 from winnow.report.chart import Chart
-from winnow.report.html import Markup, element, joined
+from winnow.report.html import Markup, element, resource
 from winnow.report.parts import Part
 from winnow.report.svg import svg
 from winnow.report.table import Table
@@ -45,7 +44,7 @@ def page(parts: Sequence[Part], *, opening: Opening, extra: Sequence[Chart] = ()
         element("meta", name="color-scheme", content="light dark"),
         element("meta", http_equiv="refresh", content=str(refresh)) if refresh else None,
         element("title", f"{opening.title} · Winnow"),
-        element("style", Markup(_resource("chart.css") + _resource("page.css"))),
+        element("style", resource("chart.css"), resource("page.css")),
     )
     main = element(
         "main",
@@ -62,7 +61,7 @@ def page(parts: Sequence[Part], *, opening: Opening, extra: Sequence[Chart] = ()
         main,
         _footer(parts),
         element("div", class_="tip", id="tip", role="status", aria_live="polite", hidden=True),
-        element("script", Markup(_resource("page.js"))),
+        element("script", resource("page.js")),
     )
     return "<!doctype html>\n" + element("html", head, body, lang="en") + "\n"
 
@@ -249,11 +248,6 @@ def _footer(parts: Sequence[Part]) -> Markup:
         element(
             "p",
             f"Made by winnow {winnow_version()} from stored results.{until} Point at a figure, or focus it and use "
-            f"the arrow "
-            "keys, to read its values; each figure’s values are in a table beneath it.",
+            f"the arrow keys, to read its values; each figure’s values are in a table beneath it.",
         ),
     )
-
-
-def _resource(name: str) -> Markup:
-    return joined(Markup(resources.files("winnow.report").joinpath(name).read_text("utf-8")))

@@ -156,7 +156,7 @@ def _instability_verdict(findings: Findings) -> Verdict:
     of = (
         f"Subnetworks with {100 * findings.study.density:.3g} % of the weights are"
         if findings.study.level
-        else ("The dense network is")
+        else "The dense network is"
     )
     barriers = {k: found for k in findings.ks if (found := findings.finding("instability", network, k, "test_barrier"))}
     stable = [k for k in barriers if all(_points(barriers[later]) < STABLE for later in barriers if later >= k)]

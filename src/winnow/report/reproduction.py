@@ -54,7 +54,7 @@ class Compared:
     lines: tuple[Line, ...]
 
     @property
-    def is_shortened(self) -> bool:
+    def has_departed(self) -> bool:
         """Whether the recipe departs from the paper's, so that nothing it gives is a reproduction."""
         return not self.departed.are_none
 
@@ -62,7 +62,7 @@ class Compared:
         """The verdict on a claim. A shortened run never reproduces anything."""
         if line.outcome == "missing":
             return "not yet"
-        if self.is_shortened:
+        if self.has_departed:
             return f"{line.outcome}, shortened"
         return "reproduced" if line.outcome == "agrees" else "not reproduced"
 
@@ -72,7 +72,7 @@ class Compared:
         count = {outcome: sum(line.outcome == outcome for line in self.lines) for outcome in ("agrees", "missing")}
         total = len(self.lines)
         rest = f" {count['missing']} cannot be compared yet." if count["missing"] else ""
-        if self.is_shortened:
+        if self.has_departed:
             how = "; ".join([*self.departed.shortened, *self.departed.changed])
             return f"This is no reproduction: {how}. {count['agrees']} of {total} numbers agree with the paper’s.{rest}"
         return f"{count['agrees']} of {total} published numbers are reproduced.{rest}"

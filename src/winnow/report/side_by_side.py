@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from winnow.experiments.experiment import TICKET
-from winnow.report.against_density import DENSITY, grouped
+from winnow.report.against_density import DENSITY, grouped, mean_density
 from winnow.report.chart import Axis, Chart, Point, Reference, Series, look
 from winnow.report.table import difference, has_interval, limits
 from winnow.results import Results
@@ -36,28 +36,19 @@ def _chart(runs: Sequence[Results]) -> Chart:
                 if level and each.row.replicate in dense
             ]
             if gains:
-                density = 100 * statistics.fmean(each.density for each in trainings)
+                density = 100 * mean_density(trainings)
                 note = f"{name}, level {level}, density {density:.3g} %\n{difference(statistics.fmean(gains))} points"
                 if has_interval(gains):
                     note += f"\n95 % interval {limits(gains, 2, signed=True)}"
                 points.append(Point(x=density, y=statistics.fmean(gains), low=min(gains), high=max(gains), note=note))
         colour, marker, dash = look(number)
-        series.append(
-            Series(
-                name=name,
-                colour=colour,
-                marker=marker,
-                dash=dash,
-                points=tuple(points),
-            )
-        )
+        series.append(Series(name=name, colour=colour, marker=marker, dash=dash, points=tuple(points)))
     scores = {run.score for run in runs}
     return Chart(
         name="comparison",
         title="What tickets gain over their dense network",
         about="Each experiment’s tickets less the dense network of the same replicate. Points are means, bars reach "
-        "from the "
-        "least to the most.",
+        "from the least to the most.",
         x=DENSITY,
         y=Axis(label=f"{scores.pop() if len(scores) == 1 else 'score'} to dense (points)"),
         series=tuple(series),

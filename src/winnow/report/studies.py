@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from winnow.experiments.study import Quantity, Subnetwork
 from winnow.findings import Findings
-from winnow.report.drawing import DENSE, SETTINGS, entitle, legend_above, save
+from winnow.report.against_k import STABLE
+from winnow.report.drawing import DENSE, entitle, legend_above, saved
 from winnow.results import Spread
-from winnow.store.files import file_name, storing
+from winnow.store.files import file_name
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,29 +25,25 @@ _MARKERS: dict[Subnetwork, tuple[str, str]] = {"ticket": ("o", "D"), "random": (
 """Of solid and of broken lines: where there is one k, there are no lines to tell."""
 
 
-STABLE = 2.0
-"""Points of test error: below this barrier LMC (arXiv 1912.05671), §3, calls a network stable."""
-
-
 def draw(findings: Findings, folder: Path) -> list[Path]:
     """Draw a study as SVG and PNG; gives the files. Points are means over replicates, bands their least and most."""
     study = findings.study
     described = repr((study.recipe, study.name, study.level, findings.ks, len(findings.measured)))
     name = f"{file_name(study.recipe.name)}-{study.name}-{hashlib.sha256(described.encode()).hexdigest()[:8]}"
-    paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
+    return saved(lambda: _figure(findings), folder, name)
 
-    from matplotlib import style
+
+def _figure(findings: Findings) -> Figure:
     from matplotlib.figure import Figure
 
-    with style.context(["default", SETTINGS]), storing(folder):
-        figure = Figure(figsize=(11.2, 4.1), layout="constrained")
-        (_stability if study.name == "stability" else _instability)(figure, findings)
-        of = f"networks with {100 * study.density:.3g} % of the weights" if study.level else "the dense network"
-        count = study.recipe.replicates
-        replicates = f"{count} replicates (bands: least to most)" if count > 1 else "1 replicate"
-        entitle(figure, f"{study.recipe.name}: {study.name} of {of}, {replicates}")
-        save(figure, paths)
-    return paths
+    study = findings.study
+    figure = Figure(figsize=(11.2, 4.1), layout="constrained")
+    (_stability if study.name == "stability" else _instability)(figure, findings)
+    of = f"networks with {100 * study.density:.3g} % of the weights" if study.level else "the dense network"
+    count = study.recipe.replicates
+    replicates = f"{count} replicates (bands: least to most)" if count > 1 else "1 replicate"
+    entitle(figure, f"{study.recipe.name}: {study.name} of {of}, {replicates}")
+    return figure
 
 
 def _stability(figure: Figure, findings: Findings) -> None:

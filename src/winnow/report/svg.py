@@ -6,11 +6,10 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import pairwise
 
 from winnow.report.chart import Chart, Point, Reference, Series, shortened
-from winnow.report.html import Markup, element, joined
+from winnow.report.html import Markup, element, resource
 from winnow.report.scale import Scale, scales
 
 WIDTH, HEIGHT = 480.0, 350.0
@@ -75,7 +74,7 @@ def svg(chart: Chart, *, is_alone: bool = False) -> Markup:
     area = element("rect", x=x, y=y, width=WIDTH - RIGHT - x + 6, height=frame.bottom - y + 6)
     parts = [
         element("defs", element("clipPath", area, id=clip)),
-        element("style", _own_style()) if is_alone else None,
+        element("style", resource("chart.css")) if is_alone else None,
         element("rect", class_="sheet", width=WIDTH, height=height) if is_alone else None,
         element("text", chart.title, x=4, y=18, class_="heading") if is_alone else None,
         legend,
@@ -232,8 +231,3 @@ def _shade(points: Sequence[Point], frame: _Frame) -> list[Markup]:
     upper = [frame.place(point.x, point.high or 0.0) for point in edged]
     lower = [frame.place(point.x, point.low or 0.0) for point in reversed(edged)]
     return [element("path", d="M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in (*upper, *lower)) + "z", class_="band")]
-
-
-def _own_style() -> Markup:
-    """The chart's part of the page's style sheet, for a file of its own; in print's colours."""
-    return joined(Markup(resources.files("winnow.report").joinpath("chart.css").read_text("utf-8")))

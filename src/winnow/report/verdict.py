@@ -49,28 +49,8 @@ def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int =
         return Verdict("Nothing came of this run: every training failed, or needs one that did.", (), None, reasons)
     if dense is None:
         return Verdict("The dense network has no results yet, so nothing can be compared with it.", (), None, reasons)
-    recipe = results.experiment.recipe
-    tickets = [level for level in results.levels if level.control == TICKET and level.level > 0 and level.cut is None]
-    of_dense = Fact(
-        f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"{results.score}, n = {len(dense.values)}"
-    )
-    if not tickets:
-        return Verdict("No level of tickets has results yet.", (of_dense,), None, reasons)
     if smallest is None:
-        best = max(tickets, key=lambda level: level.accuracy.mean)
-        fact = Fact(
-            f"{mean_and_std(best.accuracy, 2, 100)} %",
-            f"the best ticket, level {best.level}",
-            f"{difference(100 * (best.accuracy.mean - dense.mean))} points to dense",
-        )
-        rows = [row for row in results.experiment.rows if row.control == TICKET and row.level]
-        is_whole = len(tickets) == len({row.level for row in rows if not row.is_cut(recipe)}) and all(
-            len(each.accuracy.values) == recipe.replicates for each in tickets
-        )
-        headline = f"No ticket trains to the {results.score} of the dense network."
-        if not is_whole:
-            headline = "No level with all its replicates matches the dense network yet."
-        return Verdict(headline, (fact, of_dense), None, reasons)
+        return _without_match(results, dense, reasons)
     kind = "A winning ticket" if timeline(results.experiment.recipe).rewind == 0 else "A matching ticket"
     beside = _reinitialized(results, smallest)
     if beside:
@@ -95,6 +75,30 @@ def verdict(results: Results, studies: Sequence[Findings] = (), *, failed: int =
         *_controls(results, smallest),
     ]
     return Verdict(headline, tuple(facts), smallest.density, reasons)
+
+
+def _without_match(results: Results, dense: Spread, reasons: tuple[str, ...]) -> Verdict:
+    """No ticket matches, or none does yet: the best of them beside the dense network."""
+    recipe = results.experiment.recipe
+    of_dense = Fact(
+        f"{mean_and_std(dense, 2, 100)} %", "the dense network", f"{results.score}, n = {len(dense.values)}"
+    )
+    tickets = [level for level in results.levels if level.control == TICKET and level.level > 0 and level.cut is None]
+    if not tickets:
+        return Verdict("No level of tickets has results yet.", (of_dense,), None, reasons)
+    best = max(tickets, key=lambda level: level.accuracy.mean)
+    of_best = Fact(
+        f"{mean_and_std(best.accuracy, 2, 100)} %",
+        f"the best ticket, level {best.level}",
+        f"{difference(100 * (best.accuracy.mean - dense.mean))} points to dense",
+    )
+    rows = [row for row in results.experiment.rows if row.control == TICKET and row.level and not row.is_cut(recipe)]
+    has_every_level = len(tickets) == len({row.level for row in rows})
+    if has_every_level and all(len(level.accuracy.values) == recipe.replicates for level in tickets):
+        headline = f"No ticket trains to the {results.score} of the dense network."
+    else:
+        headline = "No level with all its replicates matches the dense network yet."
+    return Verdict(headline, (of_best, of_dense), None, reasons)
 
 
 def _sooner(results: Results, smallest: Level) -> list[Fact]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from winnow.errors import MissingResult
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings
+from winnow.recipe import Matching
 from winnow.reproductions.claims import Claim
 from winnow.results import Results, Training
 
@@ -63,8 +64,7 @@ def _whole(trainings: Sequence[Training], results: Results, name: str) -> list[T
 
 def _accuracy(claim: Claim, training: Training) -> float:
     """Test accuracy in percent."""
-    at = training.curve.last if claim.at == "end" else training.curve.early_stop
-    return 100 * training.curve.rows[at]["test_accuracy"]
+    return 100 * training.accuracy(Matching(at=claim.at, on="test"))
 
 
 def _stop(trainings: Sequence[Training]) -> float:
@@ -119,7 +119,7 @@ def times_faster_than_control(claim: Claim, results: Results) -> Measured:
 def falls_from(claim: Claim, results: Results) -> Measured:
     """The density from which on, down the ladder, mean accuracy stays below the dense network's less the tolerance.
 
-    The tolerance is the recipe's, of a match: one standard deviation of the dense replicates.
+    The tolerance is the one of recipes: one standard deviation of the dense replicates, 0.2 points where there is one.
     """
     dense = [_accuracy(claim, each) for each in _group(results, TICKET, 1.0)]
     floor = statistics.fmean(dense) - (statistics.stdev(dense) if len(dense) > 1 else 0.2)

@@ -98,9 +98,8 @@ class Manifest:
             table: dict[str, Any] = json.loads(content)
             failure: dict[str, str] | None = table.pop("failure")
             files: dict[str, dict[str, Any]] = table.pop("files")
-            known = {
-                name: table[name] for name in cls.__dataclass_fields__ if name in table
-            }  # a newer Winnow may add some
+            # A newer Winnow may have written more.
+            known = {name: table[name] for name in cls.__dataclass_fields__ if name in table}
             if bad := next((name for name in ("step", "inputs", "made") if not isinstance(table[name], dict)), ""):
                 raise TypeError(f"'{bad}' is no table")
             manifest = cls(

@@ -6,7 +6,7 @@
       progress/KEY.progress            a training under way
       passed/KEY/500                   that a training's state at iteration 500 was stored
       experiments/NAME-ID.toml         the recipes that were run
-      experiments/given-NAME.json      what is known of data that were handed over from Python
+      experiments/given-NAME.json      what is known of networks and data that were handed over from Python
       studies/NAME-ID.toml             the studies that were asked for
       figures/                         what was drawn of them
       corrupt/                         what failed its checksum, moved aside

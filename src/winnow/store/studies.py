@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +53,8 @@ def record_study(store: Store, study: Study) -> None:
             write_file(path, content)
 
 
-def recorded_studies(store: Store) -> Iterator[Study]:
-    """The studies that were asked for in a store, in the order of their names. Raises RecipeError."""
-    for path in study_files(store):
-        yield read_study(path)
-
-
 def study_files(store: Store) -> list[Path]:
-    """The files that say which studies there are."""
+    """Where the studies that were asked for in a store are recorded, in the order of their names."""
     return sorted((store.root / "studies").glob("*.toml"))
 
 

@@ -10,15 +10,16 @@ from torch import nn
 
 from winnow.course import Updates
 from winnow.errors import RecipeError
-
-_NORMS = (nn.modules.batchnorm._NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)  # pyright: ignore[reportPrivateUsage]
+from winnow.models.initialize import is_bias
+from winnow.models.normalization import is_normalization
 
 
 def exempt(updates: Updates, network: nn.Module, names: Iterable[str]) -> frozenset[int]:
     """The positions among `names`, a state's parameters, of those that `no_decay` leaves out of weight decay.
 
-    `bias` stands for every parameter called so, or something that ends in `_bias`. `norm` stands for the parameters,
-    scales and biases, of every normalization: of PyTorch's own, and of modules whose class has "norm" in its name.
+    `bias` stands for every parameter called so, in recurrent layers and attention too (`bias_ih_l0`, `in_proj_bias`).
+    `norm` stands for the parameters, scales and biases, of every normalization: of PyTorch's own, and of modules whose
+    class has "norm" in its name.
     Anything else is a pattern of names. Raises RecipeError for one that matches nothing, or where all match.
 
     >>> from winnow.from_recipe import course
@@ -48,7 +49,7 @@ def exempt(updates: Updates, network: nn.Module, names: Iterable[str]) -> frozen
 
 def _matching(pattern: str, network: nn.Module, known: list[str]) -> set[str]:
     if pattern == "bias":
-        return {name for name in known if name.rpartition(".")[2] == "bias" or name.endswith("_bias")}
+        return {name for name in known if is_bias(name.rpartition(".")[2])}
     if pattern == "norm":
         return _of_normalizations(network) & set(known)
     return {name for name in known if fnmatchcase(name, pattern)}
@@ -59,6 +60,6 @@ def _of_normalizations(network: nn.Module) -> set[str]:
     return {
         f"{path}.{name}".removeprefix(".")
         for path, module in modules
-        if isinstance(module, _NORMS) or "norm" in type(module).__name__.lower()
+        if is_normalization(module)
         for name, _ in module.named_parameters(recurse=False)
     }

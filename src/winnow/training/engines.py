@@ -38,14 +38,15 @@ class Engine(Protocol):
     def gradients(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
         """The lanes' mean losses, (lanes,), and the gradient of every parameter, each (lanes, *shape).
 
-        `images` are (lanes, batch, ...) and `labels` (lanes, batch). Running statistics change in place.
+        `images` are inputs of any kind, (lanes, batch, ...), and `labels` their targets, (lanes, batch, ...). Running
+        statistics change in place.
         """
         ...
 
     def evaluate(self, state: State, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         """The summed loss and the summed score of each lane, (lanes,) both, in evaluation mode.
 
-        `images` are (examples, ...) and `labels` (examples,): every lane sees the same.
+        `images` are inputs of any kind and `labels` their targets, (examples, ...) both: every lane sees the same.
         """
         ...
 

@@ -52,7 +52,7 @@ def train_(
     is_on_cpu = state.device.type == "cpu"
 
     for iteration in range(state.iteration, stop):
-        images, labels = batches.at(iteration)  # (lanes, batch, channels, height, width), (lanes, batch)
+        images, labels = batches.at(iteration)  # inputs and targets, (lanes, batch, ...) both
         losses, gradients = engine.gradients(state, images, labels)  # (lanes,), each (lanes, *shape)
         if rewiring is not None:
             rewiring.update_(state, gradients, iteration)

@@ -16,10 +16,12 @@ from winnow.training.engines import Engine
 from winnow.training.state import State
 
 METRICS = ("train_loss", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy")
-"""The columns of a training's metrics. Losses are mean cross-entropies in nats; accuracies are fractions of 1.
-`train_loss` is the mean over the batches since the evaluation before, and absent at the start."""
+"""The columns of a training's metrics. Losses are means of the task's loss, for classes cross-entropy in nats; what is
+called accuracy is the mean of the task's score, for classes the fraction that is right. `train_loss` is the mean over
+the batches since the evaluation before, and absent at the start."""
 
 _CHUNK = 2_500
+"""Examples to evaluate at a time where a split does not say (`at_once`)."""
 
 
 class Evaluable(Protocol):
@@ -85,7 +87,7 @@ class Curve:
 def evaluated(
     engine: Engine, state: State, splits: Mapping[str, Evaluable], *, together: Callable[[Tensor], Tensor] | None = None
 ) -> list[dict[str, float]]:
-    """Each lane's mean loss and accuracy on each split: one {"test_loss": ..., "test_accuracy": ...} a lane.
+    """Each lane's mean loss and score on each split: one {"test_loss": ..., "test_accuracy": ...} a lane.
 
     Of several processes that evaluate a shard each, `together` adds up the sums.
     """

@@ -13,10 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from winnow.models.normalization import BATCH_NORM
 from winnow.training.engines import Engine
 from winnow.training.state import State
-
-_NORMS = nn.modules.batchnorm._BatchNorm  # pyright: ignore[reportPrivateUsage]
 
 
 class Peers(Protocol):
@@ -72,17 +71,12 @@ def synchronize_(network: nn.Module, peers: Peers) -> None:
     torch's own SyncBatchNorm does this on GPUs alone.
     """
     for module in network.modules():
-        if isinstance(module, _NORMS):
+        if isinstance(module, BATCH_NORM):
             module.__class__ = _Synchronized
             cast(_Synchronized, module).peers = peers
 
 
-def has_batch_norm(network: nn.Module) -> bool:
-    """Whether examples of a batch depend on each other through its statistics."""
-    return any(isinstance(module, _NORMS) for module in network.modules())
-
-
-class _Synchronized(_NORMS):
+class _Synchronized(BATCH_NORM):
     """Batch normalization over all processes. In evaluation it is PyTorch's."""
 
     peers: Peers
