@@ -116,6 +116,33 @@ def test_the_ends_of_the_line_have_what_they_remember_beside_batch_norm() -> Non
         assert row["test_loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
+class Frozen(nn.Sequential):
+    """Batch normalization that is never in training mode; as many do, its `train` gives nothing back."""
+
+    def train(self, mode: bool = True) -> None:
+        super().train(mode)
+        self[1].eval()
+
+
+@register("tiny-frozen")
+def tiny_frozen(shape, classes):
+    """with batch normalization by statistics that stay."""
+    return Frozen(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(72, classes))
+
+
+def test_statistics_that_training_leaves_alone_stay_on_the_line_too() -> None:
+    recipe = RECIPE.edited({"model.name": "tiny-frozen", "rewind": "0it", "prune.rate.conv": 0.2})
+    shared = course(recipe)
+    state = initial_state(imp(recipe).rewind_points[0], Store("unused", make=False))
+    images, labels = next(iter(splits(shared.examples, CPU).test.chunks(10_000)))
+    network = tiny_frozen((1, 8, 8), 10)
+    network.load_state_dict(state.values())
+    network.eval()
+    loss = nn.functional.cross_entropy(network(images), labels)
+    for row in along_the_line(state, state, shared, CPU, points=2, examples=500):
+        assert row["test_loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
 def test_measuring_changes_neither_network() -> None:
     first, second = drawn(0), drawn(1)
     before = [{name: value.clone() for name, value in state.values().items()} for state in (first, second)]

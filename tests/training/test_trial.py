@@ -8,8 +8,11 @@ from torch import Tensor, nn
 
 from winnow.errors import RecipeError
 from winnow.models.drawing import values_of
-from winnow.training import Classification, Trial, choose
+from winnow.pruning import Mask
+from winnow.pruning.units import units
+from winnow.training import Classification, Trial, choose, draws
 from winnow.training.objective import Regression, TokenPrediction
+from winnow.training.outputs import outputs_of
 
 
 class Net(nn.Module):
@@ -98,6 +101,23 @@ def test_a_trial_changes_nothing() -> None:
     tried.obstacle_to_stacking()
     assert all(torch.equal(value, before[name]) for name, value in values_of(network).items())
     assert torch.equal(state, torch.get_rng_state())
+
+
+class Silent(Net):
+    """As many do, its `train` gives nothing back, and so neither does its `eval`."""
+
+    def train(self, mode: bool = True) -> None:
+        super().train(mode)
+
+
+def test_a_network_whose_train_gives_nothing_back_is_a_network_like_any_other() -> None:
+    network = Silent()
+    assert not draws(network, torch.zeros(2, 4))
+    assert outputs_of(network, values_of(network), torch.zeros(2, 4)).shape == (2, 3)
+    assert list(units(network, values_of(network), Mask.ones({"hidden.weight": (6, 4)}), (4,))) == [
+        "hidden.weight",
+        "output.weight",
+    ]
 
 
 class Narrow(Net):

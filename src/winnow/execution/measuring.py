@@ -95,9 +95,13 @@ def _between(first: State, second: State, position: float) -> State:
 
 @torch.no_grad()
 def _recalibrate_(network: nn.Module, state: State, train: _Some, course: Course) -> None:
-    """Take the running statistics of batch normalization anew: the plain mean over batches of the examples."""
+    """Take the running statistics of batch normalization anew: the plain mean over batches of the examples.
+
+    Those that a network's own `train` leaves in evaluation mode are no statistics of its batches, and stay.
+    """
+    network.train()
     modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
-    named = {path: module for path, module in modules if isinstance(module, _NORMS)}
+    named = {path: module for path, module in modules if isinstance(module, _NORMS) and module.training}
     norms = list(named.values())
     if not norms:
         return

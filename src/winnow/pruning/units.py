@@ -64,7 +64,8 @@ def units(network: nn.Module, values: Mapping[str, Tensor], mask: Mask, shape: t
     was_training = network.training
     try:
         example = torch.ones(1, *shape, dtype=torch.float64)
-        logits = functional_call(network.eval(), _connections(network, values, mask), (example,))
+        network.eval()  # a network's own may give nothing back
+        logits = functional_call(network, _connections(network, values, mask), (example,))
         gradients = torch.autograd.grad(sum(sums, logits.sum()), list(cut.values()), materialize_grads=True)
     finally:
         network.train(was_training)
