@@ -22,6 +22,9 @@ from winnow.store.files import write_file
 from winnow.training.metrics import Curve
 from winnow.training.objective import loss_in_words, score_in_words
 
+_ROUNDING = 1e-9
+"""Less than one example counts in any mean accuracy, and more than what adding and dividing floats loses."""
+
 
 class Record(NamedTuple):
     """One line of the tidy table."""
@@ -195,8 +198,8 @@ class Results:
 
     @property
     def floor(self) -> float | None:
-        """The least mean accuracy that matches."""
-        return None if self.dense is None else self.dense.mean - self.tolerance
+        """The least mean accuracy that matches. Rounding does not decide where that is met to the example."""
+        return None if self.dense is None else self.dense.mean - self.tolerance - _ROUNDING
 
     @property
     def smallest_matching(self) -> Level | None:

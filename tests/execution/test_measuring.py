@@ -13,7 +13,7 @@ from winnow.execution.measuring import _Some, along_the_line, distances
 from winnow.execution.training import initial_state
 from winnow.experiments import imp
 from winnow.from_recipe import course
-from winnow.models import build
+from winnow.models import build, register
 from winnow.pruning import Mask
 from winnow.store import Store
 from winnow.training import State
@@ -90,6 +90,57 @@ def test_every_point_of_the_line_is_evaluated_with_statistics_of_its_own() -> No
         logits = network.eval()(test_images).detach()
         assert row["test_error"] == pytest.approx(float((logits.argmax(1) != test_labels).float().mean()), abs=1e-6)
         assert row["test_loss"] == pytest.approx(float(nn.functional.cross_entropy(logits, test_labels)), rel=1e-5)
+
+
+@register("tiny-instances")
+def tiny_instances(shape, classes):
+    """with other statistics behind those of batch normalization."""
+    layers = [nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.InstanceNorm2d(2, track_running_stats=True)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(72, classes))
+
+
+def test_the_ends_of_the_line_have_what_they_remember_beside_batch_norm() -> None:
+    recipe = RECIPE.edited({"model.name": "tiny-instances", "rewind": "0it", "prune.rate.conv": 0.2})
+    shared, store = course(recipe), Store("unused", make=False)
+    ends = [initial_state(imp(recipe).rewind_points[replicate], store) for replicate in (0, 1)]
+    for number, state in enumerate(ends, start=1):
+        state.buffers["2.running_mean"] += 0.3 * number
+    rows = along_the_line(*ends, shared, CPU, points=2, examples=500)
+    images, labels = next(iter(splits(shared.examples, CPU).test.chunks(10_000)))
+    for row, state in zip(rows, ends, strict=True):
+        network = tiny_instances((1, 8, 8), 10)
+        network.load_state_dict(state.values())
+        network[1].momentum = None
+        network[1].train()(network[0](next(iter(_Some(splits(shared.examples, CPU).train, 500).chunks(500)))[0]))
+        loss = nn.functional.cross_entropy(network.eval()(images), labels)
+        assert row["test_loss"] == pytest.approx(loss.item(), rel=1e-5)
+
+
+class Frozen(nn.Sequential):
+    """Batch normalization that is never in training mode; as many do, its `train` gives nothing back."""
+
+    def train(self, mode: bool = True) -> None:
+        super().train(mode)
+        self[1].eval()
+
+
+@register("tiny-frozen")
+def tiny_frozen(shape, classes):
+    """with batch normalization by statistics that stay."""
+    return Frozen(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.Flatten(), nn.Linear(72, classes))
+
+
+def test_statistics_that_training_leaves_alone_stay_on_the_line_too() -> None:
+    recipe = RECIPE.edited({"model.name": "tiny-frozen", "rewind": "0it", "prune.rate.conv": 0.2})
+    shared = course(recipe)
+    state = initial_state(imp(recipe).rewind_points[0], Store("unused", make=False))
+    images, labels = next(iter(splits(shared.examples, CPU).test.chunks(10_000)))
+    network = tiny_frozen((1, 8, 8), 10)
+    network.load_state_dict(state.values())
+    network.eval()
+    loss = nn.functional.cross_entropy(network(images), labels)
+    for row in along_the_line(state, state, shared, CPU, points=2, examples=500):
+        assert row["test_loss"] == pytest.approx(loss.item(), rel=1e-5)
 
 
 def test_measuring_changes_neither_network() -> None:

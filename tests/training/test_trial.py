@@ -5,11 +5,15 @@ import re
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from winnow.errors import RecipeError
 from winnow.models.drawing import values_of
-from winnow.training import Classification, Trial, choose
+from winnow.pruning import Mask
+from winnow.pruning.units import units
+from winnow.training import Classification, Trial, choose, draws
 from winnow.training.objective import Regression, TokenPrediction
+from winnow.training.outputs import outputs_of
 
 
 class Net(nn.Module):
@@ -98,6 +102,46 @@ def test_a_trial_changes_nothing() -> None:
     tried.obstacle_to_stacking()
     assert all(torch.equal(value, before[name]) for name, value in values_of(network).items())
     assert torch.equal(state, torch.get_rng_state())
+
+
+class Checkpointed(Net):
+    def forward(self, inputs: Tensor) -> Tensor:
+        hidden = checkpoint(lambda images: torch.tanh(self.hidden(images)), inputs, use_reentrant=False)
+        return self.output(hidden * self.table)
+
+
+class Listed(Net):
+    """Computes with a weight that it keeps in a list too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept = [self.hidden.weight]
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return self.output(torch.tanh(inputs @ self.kept[0].mT))
+
+
+@pytest.mark.parametrize("network", [Checkpointed(), Listed()])
+def test_a_network_that_computes_with_values_of_its_own_is_refused(network: nn.Module) -> None:
+    values = {name: value.clone() for name, value in values_of(network).items()}
+    tried = Trial(network, values, Classification(), torch.randn(2, 4), torch.tensor([0, 2]))
+    with pytest.raises(RecipeError, match=r"computes with its own 'hidden.weight' in place of.*\nLeave checkpoints"):
+        tried.check()
+
+
+class Silent(Net):
+    """As many do, its `train` gives nothing back, and so neither does its `eval`."""
+
+    def train(self, mode: bool = True) -> None:
+        super().train(mode)
+
+
+def test_a_network_whose_train_gives_nothing_back_is_a_network_like_any_other() -> None:
+    network = Silent()
+    assert not draws(network, torch.zeros(2, 4))
+    assert outputs_of(network, values_of(network), torch.zeros(2, 4)).shape == (2, 3)
+    found = units(network, values_of(network), Mask.ones({"hidden.weight": (6, 4)}), torch.zeros(1, 4))
+    assert list(found) == ["hidden.weight", "output.weight"]
 
 
 class Narrow(Net):

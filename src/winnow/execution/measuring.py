@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -63,7 +64,8 @@ def along_the_line(
 
     `position` goes from 0, the first, to 1, the second. Training examples are `examples` of the split, drawn once
     for all lines, without augmentation. In between, the running statistics of batch normalization would be those of no
-    network: they are taken anew at every point, from the same training examples. Source: LMC (arXiv 1912.05671), §2.
+    network: they are taken anew at every point, from the same training examples. What else a network remembers lies on
+    the line, as weights do. Source: LMC (arXiv 1912.05671), §2.
     """
     network = course.network.build(device)
     data = splits(course.examples, device)
@@ -83,19 +85,29 @@ def along_the_line(
 
 def _between(first: State, second: State, position: float) -> State:
     parameters = {name: torch.lerp(p, second.parameters[name], position) for name, p in first.parameters.items()}
-    buffers = {name: buffer.clone() for name, buffer in first.buffers.items()}
+    buffers = {
+        name: torch.lerp(buffer, second.buffers[name], position) if buffer.is_floating_point() else buffer.clone()
+        for name, buffer in first.buffers.items()
+    }
     return State(first.iteration, 0, parameters, buffers)
 
 
 @torch.no_grad()
 def _recalibrate_(network: nn.Module, state: State, train: _Some, course: Course) -> None:
-    """Take the running statistics of batch normalization anew: the plain mean over batches of the examples."""
-    norms = [module for module in network.modules() if isinstance(module, BATCH_NORM)]
+    """Take the running statistics of batch normalization anew: the plain mean over batches of the examples.
+
+    Those that a network's own `train` leaves in evaluation mode are no statistics of its batches, and stay.
+    """
+    network.train()
+    modules = cast("Iterator[tuple[str, nn.Module]]", network.named_modules())
+    named = {path: module for path, module in modules if isinstance(module, BATCH_NORM) and module.training}
+    norms = list(named.values())
     if not norms:
         return
     for name, buffer in state.buffers.items():
-        if name.rpartition(".")[2] in STATISTICS:
-            buffer.fill_(1 if name.endswith("running_var") else 0)
+        owner, _, kind = name.rpartition(".")
+        if owner in named and kind in STATISTICS:
+            buffer.fill_(1 if kind == "running_var" else 0)
     network.eval()
     momenta = [norm.momentum for norm in norms]
     for norm in norms:

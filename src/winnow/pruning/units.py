@@ -96,7 +96,8 @@ def _read(
             hooks.append(module.register_forward_hook(hand_on))
     was_training = network.training
     try:
-        logits = functional_call(network.eval(), _connections(network, values, mask, stream), (example,))
+        network.eval()  # a network's own may give nothing back
+        logits = functional_call(network, _connections(network, values, mask, stream), (example,))
         of = [drawn for _, drawn in cut]
         gradients = torch.autograd.grad(sum(sums, logits.sum()), of, materialize_grads=True)
     finally:

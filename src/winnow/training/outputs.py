@@ -19,7 +19,8 @@ def outputs_of(network: nn.Module, values: Tensors, inputs: Tensor) -> Any:
     """What a network gives for a batch in evaluation mode; None where it fails, which training tells better."""
     try:
         with seeded(0), torch.no_grad():
-            return torch.func.functional_call(network.eval(), values, (inputs,))
+            network.eval()  # a network's own may give nothing back
+            return torch.func.functional_call(network, values, (inputs,))
     except Exception:
         return None
 

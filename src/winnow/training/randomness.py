@@ -143,7 +143,8 @@ def draws(network: nn.Module, inputs: Tensor) -> bool:
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         before = torch.get_rng_state()
         try:
-            functional_call(network.train(), values, (inputs,))
+            network.train()  # a network's own may give nothing back
+            functional_call(network, values, (inputs,))
         except (RuntimeError, ValueError):
             return True
         finally:

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import re
 import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from winnow.errors import RecipeError, WinnowError
-from winnow.models.drawing import seeded, trained, unsaved_buffers
+from winnow.models.drawing import seeded, trained, unsaved_buffers, values_of
 from winnow.training.engines import Plain, Stacked
 from winnow.training.outputs import check_outputs, outputs_of
 from winnow.training.state import State, Tensors
@@ -44,17 +47,20 @@ class Trial:
         """Raise RecipeError where the network cannot be trained on such examples for the task."""
         before = {name: buffer.clone() for name, buffer in unsaved_buffers(self.network).items()}
         check_outputs(self.network, self._outputs, self.targets, self.task, self.classes)
+        lanes, batch, own = self._lanes(1), self._batch(1), _OwnTensors(self.network)
         try:
-            with seeded(0):
-                losses, _ = Plain(self.network, task=self.task).gradients(self._lanes(1), *self._batch(1))
+            with seeded(0), own:
+                losses, _ = Plain(self.network, task=self.task).gradients(lanes, *batch)
         except WinnowError:
             raise
         except Exception as error:  # it is not our code that runs here
+            own.check()
             raise RecipeError(
                 f"the network does not train on inputs of shape {tuple(self.inputs.shape[1:])} ({self.inputs.dtype}) "
                 f"with targets {tuple(self.targets.shape[1:])} ({self.targets.dtype}).\n"
                 f"{type(error).__name__}: {_first_line(error)}\n{self._remedy(error)}"
             ) from error
+        own.check()
         if losses.ndim != 1:
             raise RecipeError(f"the task {type(self.task).__name__} gives no loss for each example.")
         for name, buffer in unsaved_buffers(self.network).items():
@@ -137,6 +143,40 @@ class Trial:
         outputs = self._outputs
         given = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         return f"For two examples its outputs are {given}, which the task must fit ({type(self.task).__name__})."
+
+
+class _OwnTensors(TorchDispatchMode):
+    """Within, it is noted which parameters and saved buffers of its own a network computes with.
+
+    Values are lent to it for a forward pass alone. What takes its own instead, as an activation checkpoint that
+    computes anew in the backward pass, would give gradients of another network, and nothing would tell.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._names = {id(tensor): name for name, tensor in values_of(network).items()}
+        self._used: list[str] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """See LaneRandomness."""
+        return False
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        self._used += [self._names[id(each)] for each in tree_leaves((args, kwargs)) if id(each) in self._names]
+        return func(*args, **(kwargs or {}))
+
+    def check(self) -> None:
+        """Raise RecipeError where there were any."""
+        if self._used:
+            raise RecipeError(
+                f"the network computes with its own '{self._used[0]}' in place of the values that are trained, as it "
+                f"does where torch.utils.checkpoint computes anew in the backward pass.\n"
+                f"Leave checkpoints out; where memory is short, train.accumulate splits batches. A parameter that is "
+                f"kept elsewhere too, as in a list, is taken from the module instead."
+            )
 
 
 def _first_line(error: BaseException) -> str:
