@@ -7,14 +7,19 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import logging
 import sys
 import traceback
-from functools import lru_cache
+from contextlib import suppress
+from functools import cache, lru_cache
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from winnow.errors import RecipeError, UnknownName
+
+_log = logging.getLogger(__name__)
 
 
 def is_own(name: str) -> bool:
@@ -37,7 +42,12 @@ def named(name: str, *, field: str) -> Any:
     3.0
     """
     place, _, attribute = name.rpartition(":")
-    module = _from_file(Path(place).resolve(), field) if place.endswith(".py") else _imported(place, field)
+    if place.endswith(".py"):
+        path = Path(place).resolve()
+        module = _from_file(path, field)
+        _tell_of_edits(path, module)
+    else:
+        module = _imported(place, field)
     if not hasattr(module, attribute):
         here = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
         raise RecipeError(f"field {field}: {UnknownName(f'name in {place}', attribute, here)}")
@@ -48,13 +58,31 @@ def code(value: Any) -> str:
     """A fingerprint of the code that defines a function or class: 16 hexadecimal digits.
 
     It is of the whole module's syntax tree, so that a helper that is edited counts, and a comment does not. Modules
-    that this one imports are not looked into; those without source give their name.
+    that this one imports are not looked into; those without source give their name. An edit counts once the module is
+    loaded anew: until then it is the old code that runs.
 
     >>> code(is_own) == code(named)
     True
     """
+    if not isinstance(value, (FunctionType, type)):
+        return _code(value)
+    if value not in _SEEN:
+        _SEEN[value] = _code(value)
+    return _SEEN[value]
+
+
+_SEEN: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+"""Fingerprints of functions and classes as they were first seen; those of a module that is loaded anew are others."""
+
+_LOADED: dict[str, bytes] = {}
+"""What was in files when they were loaded, by their module's name."""
+
+
+def _code(value: Any) -> str:
     module = inspect.getmodule(value)
     try:
+        if module and module.__name__ in _LOADED:
+            return _of_text(importlib.util.decode_source(_LOADED[module.__name__]))
         return _of_text(inspect.getsource(module) if module else inspect.getsource(value))
     except (OSError, TypeError, SyntaxError):
         name = f"{getattr(module, '__name__', '')}:{getattr(value, '__qualname__', type(value).__qualname__)}"
@@ -97,12 +125,13 @@ def _looked_for_in(folder: Path) -> str:
     return str(folder)
 
 
-@lru_cache(maxsize=64)
 def _from_file(path: Path, field: str) -> ModuleType:
     """The module in a file, run once a process, under a name that no other module has."""
+    name = f"winnow_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    if name in _LOADED:
+        return sys.modules[name]
     if not path.is_file():
         raise RecipeError(f"field {field}: there is no file '{path}'.")
-    name = f"winnow_own_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise RecipeError(f"field {field}: '{path}' is no Python module.")
@@ -110,8 +139,23 @@ def _from_file(path: Path, field: str) -> ModuleType:
     sys.modules[name] = module  # dataclasses and pickling look a class's module up there
     _looked_for_in(path.parent)  # what lies beside it, as where Python runs the file
     try:
+        _LOADED[name] = path.read_bytes()
         spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
+        _LOADED.pop(name, None)
         raise RecipeError(f"field {field}: '{path}' cannot be run: {type(error).__name__}: {error}.") from error
     return module
+
+
+def _tell_of_edits(path: Path, module: ModuleType) -> None:
+    with suppress(OSError):
+        if path.read_bytes() != _LOADED[module.__name__]:
+            _warned(path)
+
+
+@cache
+def _warned(path: Path) -> None:
+    _log.warning(
+        "'%s' has been edited since this process loaded it, and is used as it was; a new process uses it as it is", path
+    )

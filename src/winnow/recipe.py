@@ -368,7 +368,8 @@ class Retrain:
     as `how` says."""
 
     length: Length = "rest"
-    """For how long: what is left of the schedule; from its end, as long as from k."""
+    """For how long: what is left of the schedule; from its end, as long as from k. The control `reinit` and rivals
+    train the whole length nevertheless."""
 
 
 @validated

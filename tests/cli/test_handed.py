@@ -130,9 +130,11 @@ def test_code_that_has_changed_is_told_and_its_results_are_kept(
     assert winnow("run", "digits", "--model.name", "net.py:small", "--model.init", "own", *words).code == 0
     keys = Store("winnow-store").result_keys()
     Path("net.py").write_text(code.replace("nn.Linear(64, 10)", "nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10)"))
+    monkeypatch.setattr("winnow.named._LOADED", {})  # as in a new process
     said = winnow("results")
     assert said.code == 1 and "has changed since it was run as imp-" in " ".join(said.err.split())
     said = winnow("store", "gc", "--delete")
     assert "so every result is kept" in said.err and Store("winnow-store").result_keys() == keys
     Path("net.py").write_text(code)
+    monkeypatch.setattr("winnow.named._LOADED", {})
     assert "ticket       1" in winnow("results").out

@@ -124,11 +124,12 @@ def test_an_npz_file_is_read_for_its_checksum_once_until_it_changes(
     assert is_here(f"npz:{path}")
 
 
-def test_a_memory_that_is_damaged_or_cannot_be_kept_is_done_without(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.parametrize("content", ["{", "[1]", "null"])
+def test_a_memory_that_is_damaged_or_cannot_be_kept_is_done_without(tmp_path: Path, cache: Path, content: str) -> None:
     path = tmp_path / "data.npz"
     np.savez(path, **NUMBERS)  # pyright: ignore
     cache.mkdir()
-    (cache / "described.json").write_text("{")
+    (cache / "described.json").write_text(content)
     assert described(f"npz:{path}").train == 6
     (cache / "described.json").unlink()
     (cache / "described.json").mkdir()

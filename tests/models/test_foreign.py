@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from importlib import import_module, reload
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from winnow import named
 from winnow.course import Network
 from winnow.data import described
 from winnow.errors import MissingExtra, RecipeError, UnknownName
@@ -189,6 +191,37 @@ class Tied(nn.Module):
 def test_tied_tensors_are_one_under_their_first_name_and_frozen_ones_are_not_trained() -> None:
     assert tied(Tied()) == {"head.weight": "embed.weight"}
     assert trained(Tied()) == ["embed.weight", "middle.weight"]
+
+
+def test_a_file_that_is_edited_counts_as_it_was_loaded_and_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "mine.py"
+    path.write_text("import torch\n\ndef one():\n    return torch.nn.ReLU()\n\ndef other():\n    return one()\n")
+    before = foreign(f"{path}:one")
+    assert before
+    known = before.identity
+    path.write_text(path.read_text().replace("ReLU", "Tanh"))
+    assert before.identity == known  # ReLU it is that would be trained
+    assert type(before.construct((1,), 2)).__name__ == "ReLU"
+    assert (also := foreign(f"{path}:other")) and also.identity[1] == known[1]
+    assert caplog.messages == [
+        f"'{path}' has been edited since this process loaded it, and is used as it was; a new process uses it as it is"
+    ]
+
+
+def test_a_module_counts_as_it_was_imported_until_it_is_imported_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "module_that_is_edited.py"
+    path.write_text("import torch\n\ndef net():\n    return torch.nn.ReLU()\n")
+    module = import_module(path.stem)
+    known = named.code(module.net)
+    path.write_text("import torch\n\ndef net():\n    return torch.nn.LeakyReLU()\n")
+    assert named.code(module.net) == known
+    reload(module)
+    assert named.code(module.net) != known
 
 
 def test_a_network_that_moves_keeps_its_identity_and_one_that_is_edited_does_not(tmp_path: Path) -> None:

@@ -6,15 +6,17 @@ from collections.abc import Sequence
 
 import pytest
 
-from winnow.experiments import controls, instability
+from winnow.experiments import controls, imp, instability
 from winnow.experiments.experiment import TICKET
 from winnow.findings import Findings, Measured
+from winnow.recipes import read
 from winnow.report.against_density import density_charts
 from winnow.report.cautions import run_cautions
 from winnow.report.levels import levels_table
 from winnow.report.provenance import Provenance
 from winnow.report.side_by_side import comparison
 from winnow.report.verdict import verdict
+from winnow.results import Results
 from winnow.timeline import Amount
 
 from ..test_results import DENSE, Accuracies, results_of
@@ -61,6 +63,22 @@ def test_a_level_that_was_trained_to_rank_its_weights_alone_has_no_accuracy_at_t
     made = Provenance(wanted=(), manifests=(), failures=(), under_way=0)
     assert any(
         "Level 2 trained to iteration 200 alone, to rank weights by" in each for each in run_cautions(found, made)
+    )
+
+
+@pytest.mark.parametrize("length, is_told", [("100it", True), ("rest", False)])
+def test_tickets_that_trained_shorter_than_their_controls_are_told(length: str, is_told: bool) -> None:
+    recipe = read("digits").edited({"retrain.length": length, "control": ["reinit", "random"], "rewind": "20it"})
+    found = Results(imp(recipe), "imp-0123abcd", ())
+    made = Provenance(wanted=(), manifests=(), failures=(), under_way=0)
+    told = [each for each in run_cautions(found, made) if each.startswith("Of other lengths")]
+    assert (
+        told
+        == [
+            "Of other lengths: tickets trained 100 iterations (retrain.length), reinit 300. That alone may tell "
+            "them apart."
+        ]
+        * is_told
     )
 
 

@@ -324,6 +324,17 @@ def test_a_folder_that_cannot_be_a_store_is_refused(tmp_path: Path, make: Callab
         Store(tmp_path / "store")
 
 
+def test_a_store_that_may_not_be_read_is_not_taken_for_a_damaged_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(StoreError, match=r"format.json cannot be read: Permission denied.$"):
+        Store(store.root)
+
+
 def test_an_empty_folder_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "store").mkdir()
     Store(tmp_path / "store")

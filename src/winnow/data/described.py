@@ -237,8 +237,8 @@ def _remembered(name: str, stamp: str) -> Described:
     """What is known of files that have not changed, read from the cache if it is there."""
     memory = cache_directory() / "described.json"
     known: dict[str, Any] = {}
-    with suppress(OSError, ValueError):
-        known = json.loads(memory.read_text("utf-8"))
+    with suppress(OSError, ValueError, TypeError):
+        known = dict(json.loads(memory.read_text("utf-8")))
     where_it_lies = name if name.startswith(PREFIX) else str(Path(name.partition(":")[2]).resolve())
     with suppress(KeyError, TypeError):
         stored_stamp, fields = known[where_it_lies]

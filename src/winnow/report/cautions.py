@@ -34,6 +34,7 @@ def run_cautions(results: Results, made: Provenance) -> list[str]:
         )
     cautions += _thin_layers(results)
     cautions += _cut(results)
+    cautions += _of_other_lengths(results)
     cautions += _bounded(results)
     return cautions + _mixed(made)
 
@@ -146,6 +147,24 @@ def _cut(results: Results) -> list[str]:
     return [
         f"Level{'s' * (len(cut) > 1)} {levels} trained to iteration {cut[0].cut:,} alone, to rank weights by "
         f"(prune.at): left out of accuracies."
+    ]
+
+
+def _of_other_lengths(results: Results) -> list[str]:
+    """Controls and rivals train as long as they would if `retrain.length`, which is of tickets, were left out."""
+    if results.experiment.recipe.retrain.length == "rest":
+        return []
+    lengths = {row.control: row.trained.length for row in results.experiment.rows if row.level}
+    others = [
+        f"{control} {length:,}"
+        for control, length in lengths.items()
+        if control != "dense-longer" and length != lengths[TICKET]
+    ]
+    if not others:
+        return []
+    return [
+        f"Of other lengths: tickets trained {lengths[TICKET]:,} iterations (retrain.length), {', '.join(others)}. That "
+        f"alone may tell them apart."
     ]
 
 

@@ -94,6 +94,8 @@ class Store:
             return
         except NotADirectoryError:
             raise StoreError(f"{self.root} is a file, not a folder. Choose another place with --store DIR.") from None
+        except PermissionError as error:
+            raise StoreError(f"{path} cannot be read: {error.strerror}.") from None
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"{path} cannot be read: {error}.\n"
