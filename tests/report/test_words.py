@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+from winnow.cli.compare_tables import costs_table, differences_tables
+from winnow.comparison import Comparison
 from winnow.experiments.experiment import TICKET
 from winnow.report.against_density import density_charts
 from winnow.report.curves import learning_curves
@@ -14,6 +19,7 @@ from winnow.report.values import values_table
 from winnow.report.verdict import verdict
 from winnow.results import Results
 
+from ..test_comparison import side
 from ..test_results import DENSE, results_of
 
 FOUND = {DENSE: [0.9, 0.91], **{(TICKET, level): [0.9, 0.91] for level in (1, 2)}}
@@ -42,6 +48,14 @@ def test_score_and_loss_are_called_what_the_task_calls_them(task: str, score: st
     said = verdict(results)
     assert f"to the {score} of the whole network" in said.headline and f"mean test {score}" in said.reasons[0]
     assert f"{score} of the ticket" in [fact.what for fact in said.facts]
+
+
+def test_a_comparison_calls_the_score_what_the_task_calls_it(tmp_path: Path) -> None:
+    found = Comparison((side(tmp_path, of_task("regression")), side(tmp_path, of_task("regression"), "b")))
+    told = io.StringIO()
+    Console(file=told, width=200).print(differences_tables(found), costs_table(found))
+    said = told.getvalue()
+    assert "test R² at the end, %" in said and "R² %" in said and "accuracy" not in said
 
 
 def test_a_control_that_is_not_pruned_stands_beside_its_level_and_is_listed_as_whole() -> None:
