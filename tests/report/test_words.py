@@ -15,6 +15,7 @@ from winnow.experiments.experiment import TICKET
 from winnow.report.against_density import density_charts
 from winnow.report.curves import learning_curves
 from winnow.report.levels import levels_table
+from winnow.report.side_by_side import comparison
 from winnow.report.values import values_table
 from winnow.report.verdict import verdict
 from winnow.results import Results
@@ -75,6 +76,18 @@ def test_a_control_that_is_not_pruned_stands_beside_its_level_and_is_listed_as_w
 def test_the_tolerance_of_a_run_without_results_is_told_in_words() -> None:
     none = replace(results_of(FOUND), trainings=())
     assert none.tolerance_in_words == "one standard deviation of the dense replicates"
+
+
+def test_runs_side_by_side_gain_over_the_dense_networks_that_there_are() -> None:
+    found = results_of({DENSE: [0.9, 0.5], (TICKET, 1): [0.92, 0.7]})
+    lacking = replace(
+        found, trainings=tuple(each for each in found.trainings if (each.row.level, each.row.replicate) != (0, 1))
+    )
+    (chart,) = comparison([found, lacking])
+    assert [[point.y for point in series.points] for series in chart.series] == [
+        [pytest.approx(11.0)],
+        [pytest.approx(2.0)],
+    ]
 
 
 def test_a_long_curve_is_thinned_and_ends_where_training_did() -> None:
