@@ -372,3 +372,9 @@ def test_a_training_without_length_cannot_be_built(start: int, stop: int) -> Non
     with pytest.raises(ValueError, match=f"a training from iteration {start} to {stop} has no length") as caught:
         dataclasses.replace(DENSE, start=start, stop=stop)
     assert not isinstance(caught.value, WinnowError)
+
+
+def test_augmentations_named_in_another_order_or_twice_are_the_same() -> None:
+    recipe = read("resnet18-cifar10")
+    courses = [course(recipe.edited({"data.augment": names})) for names in (["flip", "crop"], ["crop", "flip", "crop"])]
+    assert courses[0] == courses[1]

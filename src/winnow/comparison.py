@@ -226,6 +226,11 @@ class Comparison:
         """Which accuracy is compared: the one that the first set's recipe compares."""
         return self.sides[0].matching
 
+    @property
+    def score(self) -> str:
+        """What the first set's task calls what is compared: accuracy, R², ..."""
+        return self.sides[0].results.score
+
     def differences(self, side: Side) -> list[Difference]:
         """A set less the first, at each level of the set whose density the first set reaches."""
         first = self.sides[0]

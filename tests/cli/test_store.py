@@ -170,6 +170,16 @@ def test_gc_deletes_what_nothing_needs_and_that_alone(winnow: Winnow, finished: 
     assert winnow("store", "verify", "--store", finished).code == 0
 
 
+@pytest.mark.parametrize("days, is_garbage", [((), False), (("--damaged-days", "5"), True)])
+def test_gc_keeps_damaged_results_for_as_many_days_as_it_is_told(
+    winnow: Winnow, finished: Path, days: tuple[str, ...], is_garbage: bool
+) -> None:
+    moved = int((time.time() - 10 * 86_400) * 1e9)
+    (finished / "corrupt" / f"{'1' * 40}-{moved}").mkdir(parents=True)
+    said = winnow("store", "gc", *days, "--store", finished)
+    assert ("damaged results" in said.out) == is_garbage
+
+
 def test_gc_leaves_what_is_saved_of_a_training_that_an_experiment_will_go_on_with(
     winnow: Winnow, finished: Path
 ) -> None:

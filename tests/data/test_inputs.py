@@ -324,3 +324,8 @@ def test_a_single_array_is_no_npz_file(tmp_path: Path) -> None:
     (tmp_path / "data.npy").rename(tmp_path / "data.npz")
     with pytest.raises(DataError, match=r"is no whole .npz file"):
         described(f"npz:{tmp_path / 'data.npz'}")
+
+
+def test_a_token_that_is_only_ever_read_counts_too() -> None:
+    tokens = np.array([[5, 0, 1], [5, 1, 0]])
+    assert from_arrays({"train_inputs": tokens, "test_inputs": tokens}, source="text").classes == 6

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from winnow.data import load, split
+from winnow.data import held_out, load, split
 from winnow.errors import RecipeError
 
 
@@ -38,3 +38,8 @@ def test_a_split_that_leaves_nothing_to_train_on_names_the_field(validation: int
         RecipeError, match=rf"field data.validation: {validation} of 1200 .*\nWrite a number from 0 to 1199"
     ):
         split(load("digits"), validation, seeded(0))
+
+
+def test_both_parts_are_in_ascending_order() -> None:
+    parts = held_out(50, 20, torch.Generator().manual_seed(0))
+    assert all(bool((part.diff() > 0).all()) for part in (parts.train, parts.validation))

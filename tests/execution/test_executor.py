@@ -7,15 +7,19 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from tests.execution.conftest import LENGTH, RECIPE, REWIND, Record, Spans, assert_same_results, planned, run, ticket
+from winnow.data import held_out
 from winnow.errors import RecipeError, WinnowError
 from winnow.execution import part
 from winnow.execution.choosing import chosen
 from winnow.execution.estimate import estimate
 from winnow.execution.executor import Executor
+from winnow.execution.run import run as run_recipe
 from winnow.execution.training import initial_state
 from winnow.experiments import imp, instability
+from winnow.seeds import generator
 from winnow.steps import Content, Init, Step, Train
 from winnow.store import Making, Store
 from winnow.timeline import Amount
@@ -286,6 +290,33 @@ def test_batches_of_one_example_are_refused_where_batch_norm_has_nothing_to_take
     with pytest.raises(RecipeError, match=r"does not train on one example at a time.*\nValueError: .*\nGive a batch"):
         chosen(step, cpu)
     chosen(ticket(imp(RECIPE.edited(changes | {"model.name": "lenet-8"})), 0), cpu)
+
+
+class Squares(nn.Module):
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs.square()
+
+
+def test_a_rewind_point_whose_very_next_batch_diverges_is_kept(tmp_path: Path) -> None:
+    inputs, targets = torch.randn(40, 4, generator=torch.Generator().manual_seed(0)), torch.arange(40) % 2
+    train = held_out(40, 10, generator(0, 0, "split")).train
+    order = torch.randperm(30, generator=generator(0, 0, "order", 0, 0))
+    inputs[train[order[12]]] = 3e38  # in batch 2 of 5 examples each, and infinite when it is squared
+    found = run_recipe(
+        model=lambda classes: nn.Sequential(Squares(), nn.Linear(4, classes)),
+        data=(inputs, targets, torch.zeros(4, 4), targets[:4]),
+        store=tmp_path,
+        rewind="2it",
+        levels=1,
+        replicates=1,
+        control=[],
+        data__validation=10,
+        train__length="12it",
+        train__batch=5,
+        train__evaluate="6it",
+    )
+    assert ["the loss is not finite at iteration 2" in message for message in found.failures.values()] == [True]
+    assert found.rewind_point().iteration == 2
 
 
 def test_layer_collapse_ends_a_replicate_with_its_results_kept(tmp_path: Path) -> None:

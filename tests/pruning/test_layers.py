@@ -11,7 +11,7 @@ from torch.nn.utils import parametrizations, prune
 
 from winnow.errors import RecipeError
 from winnow.models import build
-from winnow.pruning.layers import check_outputs_lie_first, parameters, prunable_layers
+from winnow.pruning.layers import check_outputs_lie_first, parameters, prunable_layers, with_effect
 from winnow.recipe import Pruning, Rates
 
 
@@ -203,3 +203,14 @@ def test_units_and_patterns_are_refused_of_what_has_no_inputs() -> None:
         RecipeError, match=r"control 'shuffle' goes by the inputs of every output, and '0.bias', of sha"
     ):
         check_outputs_lie_first(network, layers, "the control 'shuffle'")
+
+
+def test_projections_of_attention_keep_the_rate_of_linear_layers_that_they_go_by() -> None:
+    rates = with_effect(("attention", "output"), Rates(conv=0.3, linear=0.2, output=0.1))
+    assert (rates.conv, rates.linear, rates.output) == (None, 0.2, 0.1)
+
+
+def test_a_kernel_that_an_embedding_uses_too_is_an_embedding_whichever_comes_first() -> None:
+    network = nn.Sequential(OrderedDict(head=nn.Linear(4, 7, bias=False), tokens=nn.Embedding(7, 4)))
+    network.tokens.weight = network.head.weight
+    assert [(each.name, each.kind) for each in parameters(network, RATES)] == [("head.weight", "embedding")]

@@ -10,6 +10,7 @@ from winnow.experiments.experiment import TICKET
 from winnow.report.cautions import run_cautions
 from winnow.report.provenance import Provenance
 from winnow.results import Results
+from winnow.store import Manifest
 
 from ..test_results import DENSE, results_of
 
@@ -55,3 +56,18 @@ def test_that_the_test_set_chose_is_told_unless_validation_did() -> None:
     assert len(beginning("The test set chose", results_of(values))) == 1
     assert not beginning("The test set chose", results_of(values, on="validation"))
     assert not beginning("The test set chose", results_of({**values, (TICKET, 1): [0.1] * 5}))
+
+
+def test_results_of_several_versions_or_machines_are_told() -> None:
+    one = {"winnow": "0.1.0", "torch": "2.11.0", "system": "Linux x86_64", "gpu": None}
+
+    def mixed(**other: str) -> list[str]:
+        made = [
+            Manifest(key=key, kind="train", schema=1, content="full", step={}, inputs={}, files={}, made=made)
+            for key, made in (("a", one), ("b", {**one, **other}))
+        ]
+        return Provenance((), tuple(made), (), 0).mixed()
+
+    assert mixed() == []
+    assert mixed(torch="2.12.0") == ["PyTorch"]
+    assert mixed(winnow="0.2.0", gpu="NVIDIA H100") == ["Winnow", "GPUs"]

@@ -12,9 +12,10 @@ from statistics import fmean
 import pytest
 
 from winnow.execution.masks import anatomy
+from winnow.report.against_k import study_table
 from winnow.report.curves import learning_curves
 from winnow.report.overlap import overlaps
-from winnow.report.parts import held
+from winnow.report.parts import held, study_part
 from winnow.report.svg import svg
 from winnow.store import Store
 
@@ -82,6 +83,33 @@ def test_accuracies_that_are_all_the_same_are_drawn(store: Store) -> None:
     chart = learning_curves(replace(results, trainings=tuple(trainings)))[0]
     assert (chart.y.least, chart.y.most) == (99.0, 101.0)
     assert "learning" in str(svg(chart))
+
+
+def test_the_rows_of_a_study_are_in_order_however_it_was_measured(store: Store) -> None:
+    for findings in held(store).studies:
+        table = study_table(findings)
+        assert study_table(replace(findings, measured=findings.measured[::-1])) == table
+        assert [row[2] for row in table.rows] == sorted((row[2] for row in table.rows), key=int)
+
+
+@pytest.mark.parametrize(
+    "barriers, said",
+    [
+        ({0: 0.05, 10: 0.01}, "The dense network is stable to SGD noise from k = 10 on"),
+        ({0: 0.01, 10: 0.01}, "stable to SGD noise from k = 0 on"),
+        ({0: 0.01, 10: 0.05}, "not stable to SGD noise from any k"),  # what comes and goes has not set in
+    ],
+)
+def test_a_network_is_stable_from_the_k_after_which_every_barrier_is_low(
+    store: Store, barriers: dict[int, float], said: str
+) -> None:
+    (findings,) = (each for each in held(store).studies if each.study.name == "instability")
+    measured = tuple(
+        replace(each, rows=tuple({"position": x, "test_error": e, "train_error": e} for x, e in line))
+        for each in findings.measured
+        for line in [((0.0, 0.1), (0.5, 0.1 + barriers[each.comparison.k]), (1.0, 0.1))]
+    )
+    assert said in study_part(replace(findings, measured=measured), store).verdict.headline
 
 
 def test_overlap_and_chance_are_those_that_winnow_masks_tells(store: Store, tmp_path: Path) -> None:

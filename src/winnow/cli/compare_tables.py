@@ -21,7 +21,7 @@ def differences_tables(comparison: Comparison) -> Group:
     at = "at the end" if matching.at == "end" else "at early stopping"
     first = comparison.sides[0]
     blocks: list[Table | str] = [
-        f"{matching.on} accuracy {at}, %: mean and 95 % confidence interval (Student's t).\n"
+        f"{matching.on} {comparison.score} {at}, %: mean and 95 % confidence interval (Student's t).\n"
         f"Each interval stands for itself: of twenty, one is expected to miss.\n"
         f"Compared with {_named(comparison, first)}, {_described(first)}."
     ]
@@ -42,7 +42,8 @@ def _differences(comparison: Comparison, side: Side) -> list[Table | str]:
     blocks: list[Table | str] = [f"{_named(comparison, side)}, {_described(side)}.", how]
     if side.matching != comparison.matching:
         blocks.append(
-            f"Its own recipe compares {side.matching.on} accuracy, {side.matching.at}; here all are compared alike."
+            f"Its own recipe compares {side.matching.on} {comparison.score}, {side.matching.at}; here all are compared "
+            f"alike."
         )
     if not found:
         blocks.append("Nothing to compare: the densities of the two sets do not meet, or no replicate has both.")
@@ -126,7 +127,7 @@ def costs_table(comparison: Comparison) -> Group:
     table = Table(title="\nsmallest matching density, and its cost for one replicate", title_justify="left", box=None)
     table.pad_edge = False
     table.add_column("set", no_wrap=True)
-    for column in ("density", "accuracy %", "trainings", "iterations", "time"):
+    for column in ("density", f"{comparison.score} %", "trainings", "iterations", "time"):
         table.add_column(column, justify="right", no_wrap=True)
     for side in comparison.sides:
         smallest = side.smallest_matching

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 from rich.console import Group
 from rich.table import Table
@@ -88,52 +89,63 @@ def layers_tables(found: Anatomy) -> Group:
     every = found.levels()
     levels = _spaced(list(every))
     left_out = "" if len(levels) == len(every) else f" (of {len(every)} levels; all with --out)"
+    return Group(
+        f"\nTickets by layer, means of the replicates{left_out}.",
+        _by_layer(
+            "density %",
+            {layer: layer for layer in (*found.layers, "")},
+            levels,
+            lambda layer, level: f"{100 * found.mean('density', level, layer=layer):.2f}",
+        ),
+        *_dead(found, levels),
+        *_signs(found, levels),
+    )
 
-    def density(layer: str, level: int) -> str:
-        return f"{100 * found.mean('density', level, layer=layer):.2f}"
 
-    def dead(layer: str, level: int) -> str:
-        return f"{_over_layers(found, 'dead', level, layer):.1f}"
+def _dead(found: Anatomy, levels: list[int]) -> list[Table | str]:
+    if not found.is_network_here:
+        away = "the network was handed over from Python as an object, which\nthis process does not have."
+        return [f"\nDead units: not known, since {away}"]
+    counts = {layer: found.mean("units", levels[0], layer=layer) for layer in found.layers}
+    table = _by_layer(
+        "dead units: without an incoming or without an outgoing weight",
+        {layer: f"{layer}, {count:.0f}" for layer, count in counts.items() if not math.isnan(count)} | {"": ""},
+        levels,
+        lambda layer, level: f"{_over_layers(found, 'dead', level, layer):.1f}",
+    )
+    lacking = [_over_layers(found, metric, levels[-1]) for metric in ("no_incoming", "no_outgoing")]
+    return [
+        table,
+        f"At level {levels[-1]}: {lacking[0]:.1f} lack incoming weights, {lacking[1]:.1f} outgoing ones.",
+    ]
 
-    def signs(layer: str, level: int) -> str:
+
+def _signs(found: Anatomy, levels: list[int]) -> list[Table | str]:
+    if not any(found.values("sign_agreement", level) for level in levels):
+        lost = "the trained weights were not kept. `--keep weights` keeps them."
+        away = "trained or initial weights are not stored, and the network, which would draw these, is not here."
+        return [f"\nSigns: not known, since {lost if found.is_network_here else away}"]
+
+    def cell(layer: str, level: int) -> str:
         value = found.mean("sign_agreement", level, layer=layer)
         return "" if math.isnan(value) else f"{100 * value:.1f}"
 
-    blocks: list[Table | str] = [f"\nTickets by layer, means of the replicates{left_out}."]
-    for title, cell in (
-        ("density %", density),
-        ("dead units: without an incoming or without an outgoing weight", dead),
-        ("remaining weights with the sign of their initialization, %", signs),
-    ):
-        is_signs = cell is signs
-        if cell is dead and not found.is_network_here:
-            blocks.append(
-                "\nDead units: not known, since the network was handed over from Python as an object, which\n"
-                "this process does not have."
-            )
-            continue
-        if is_signs and not any(found.values("sign_agreement", level) for level in levels):
-            lost = "the trained weights were not kept. `--keep weights` keeps them."
-            away = "trained or initial weights are not stored, and the network, which would draw these, is not here."
-            blocks.append(f"\nSigns: not known, since {lost if found.is_network_here else away}")
-            continue
-        table = _table(title=f"\n{title}")
-        table.add_column("layer", no_wrap=True)
-        for level in levels:
-            table.add_column(f"level {level}", justify="right", no_wrap=True)
-        told = [layer for layer in found.layers if cell is not dead or found.values("units", levels[0], layer=layer)]
-        for layer in (*told, ""):
-            count = f", {found.mean('units', levels[0], layer=layer):.0f}" if cell is dead and layer else ""
-            table.add_row((layer or "all") + count, *(cell(layer, level) for level in levels))
-        blocks.append(table)
-        if cell is dead:
-            lacking = [_over_layers(found, metric, levels[-1]) for metric in ("no_incoming", "no_outgoing")]
-            blocks.append(
-                f"At level {levels[-1]}: {lacking[0]:.1f} lack incoming weights, {lacking[1]:.1f} outgoing ones."
-            )
-        if is_signs and found.without_states:
-            blocks.append(f"Of {found.without_states} trainings the weights were not kept; they are left out.")
-    return Group(*blocks)
+    title = "remaining weights with the sign of their initialization, %"
+    table = _by_layer(title, {layer: layer for layer in (*found.layers, "")}, levels, cell)
+    if not found.without_states:
+        return [table]
+    return [table, f"Of {found.without_states} trainings the weights were not kept; they are left out."]
+
+
+def _by_layer(title: str, names: Mapping[str, str], levels: list[int], cell: Callable[[str, int], str]) -> Table:
+    """One line for each layer, by its name in the table, and one for all of them together, which is called so."""
+    table = _table(title=f"\n{title}")
+    table.add_column("layer", no_wrap=True)
+    for level in levels:
+        table.add_column(f"level {level}", justify="right", no_wrap=True)
+    for layer, name in names.items():
+        table.add_row(name or "all", *(cell(layer, level) for level in levels))
+    return table
 
 
 def _over_layers(found: Anatomy, metric: str, level: int, layer: str = "") -> float:

@@ -16,6 +16,8 @@ from winnow.cli.console import output, show
 from winnow.experiments.experiment import Keep
 
 if TYPE_CHECKING:
+    import torch
+
     from winnow.execution.estimate import Estimate
     from winnow.execution.executor import Plan
     from winnow.experiments import Experiment
@@ -83,18 +85,21 @@ def main(words: Sequence[str]) -> int:
         out.print(cannot if failed else "Everything is stored: nothing to train.", soft_wrap=True)
         return 0
     if found.remaining:
-        from winnow.execution.pace import pace
-
-        last = max(found.remaining, key=lambda step: step.length)
-        at_once = options.lanes or max(line.to_train for line in found.lines)
-        known = pace(last, store, device, at_once, options.engine)
-        out.print(
-            f"time: about {duration(found.iterations * known.seconds)} on {device.type} for {found.iterations:,} "
-            f"iterations,\n      {1000 * known.seconds:.3g} ms each, {known.source}",
-            soft_wrap=True,
-        )
+        out.print(_time(found, options, store, device), soft_wrap=True)
     out.print(f"disk: about {decimal(found.bytes)} more in {store.root}", soft_wrap=True)
     return 0
+
+
+def _time(found: Estimate, options: Options, store: Store, device: torch.device) -> str:
+    from winnow.execution.pace import pace
+
+    longest = max(found.remaining, key=lambda step: step.length)
+    at_once = options.lanes or max(line.to_train for line in found.lines)
+    known = pace(longest, store, device, at_once, options.engine)
+    return (
+        f"time: about {duration(found.iterations * known.seconds)} on {device.type} for {found.iterations:,} "
+        f"iterations,\n      {1000 * known.seconds:.3g} ms each, {known.source}"
+    )
 
 
 def _estimate(experiment: Experiment, keep: Keep, store: Store) -> Estimate:

@@ -42,7 +42,7 @@ def stability_table(findings: Findings) -> Group:
 
 
 def instability_table(findings: Findings) -> Group:
-    """One line for each rewind point and network: the barriers, where the greatest error lies, and accuracy."""
+    """One line for each rewind point, network and iteration: barriers, the interval if there is one, and accuracy."""
     study = findings.study
     what = f"subnetworks with {100 * study.density:.2f} % of the weights" if study.level else "the dense network"
     title = (

@@ -60,7 +60,7 @@ def _figure(comparison: Comparison) -> Figure:
     first = shortened(comparison.sides[0].name, _LONG)
     difference.axhline(0, color=DENSE, linestyle="--", linewidth=1)
     difference.set_ylabel("less the first set’s (points)")
-    on = f"{comparison.matching.on} {comparison.sides[0].results.score}"
+    on = f"{comparison.matching.on} {comparison.score}"
     accuracy.set_ylabel(f"{on} (%)")
     cost.set_ylabel(f"{on} (%)")
     cost.set_xlabel("iterations behind a result, of one replicate")
@@ -91,7 +91,7 @@ def _title(comparison: Comparison) -> str:
 
 def _within(axes: Axes, every: Sequence[float], comparison: Comparison) -> None:
     """End the axis where accuracies end, since an interval of few replicates may go beyond."""
-    if comparison.sides[0].results.score == "accuracy" and (min(every) < 0 or max(every) > 100):
+    if comparison.score == "accuracy" and (min(every) < 0 or max(every) > 100):
         room = 0.03 * (min(100.0, max(every)) - max(0.0, min(every)))
         axes.set_ylim(max(0.0, min(every)) - room, min(100.0, max(every)) + room)
 

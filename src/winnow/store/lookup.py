@@ -117,7 +117,13 @@ def namesakes(recipe: Recipe, store: Store) -> str:
 
 
 def listed(recipes: Mapping[str, Recipe], *beside: Recipe) -> str:
-    """Experiments of one name, one a line: with the settings that not all of them, and of those beside, share."""
+    """Experiments of one name, one a line: with the settings that not all of them, and of those beside, share.
+
+    >>> one, other = read("digits"), read("digits").edited({"seed": 3, "levels": 2, "train.batch": 30})
+    >>> print(listed({"imp-1a2b3c4d": one, "imp-5e6f7a8b": other}))
+      imp-1a2b3c4d: seed = 0, train.batch = 60
+      imp-5e6f7a8b: seed = 3, train.batch = 30
+    """
     others = [*recipes.values(), *beside]
     return "\n".join(f"  {each}: {_told_apart(recipe, others)}" for each, recipe in recipes.items())
 
