@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from winnow.errors import RecipeError, WinnowError
 from winnow.models.drawing import seeded, trained, unsaved_buffers
+from winnow.named import told
 from winnow.training.engines import Plain, Stacked
-from winnow.training.outputs import check_outputs, outputs_of
+from winnow.training.outputs import KNOWN, check_outputs, outputs_of
 from winnow.training.state import State, Tensors
 from winnow.training.tasks import Task
 
@@ -60,6 +61,7 @@ class Trial:
             ) from error
         if losses.ndim != 1:
             raise RecipeError(f"the task {type(self.task).__name__} gives no loss for each example.")
+        self._check_task()
         for name, buffer in unsaved_buffers(self.network).items():
             if not torch.equal(buffer, before[name]):
                 raise RecipeError(
@@ -68,6 +70,22 @@ class Trial:
                 )
         if self.alone:
             self._check_alone()
+
+    def _check_task(self) -> None:
+        """Raise RecipeError where a task of the user's own does not give a number for each example."""
+        if self._outputs is None or isinstance(self.task, KNOWN):
+            return
+        for name in ("each", "losses", "scores"):
+            try:
+                given = getattr(self.task, name)(self._outputs, self.targets)
+            except Exception as error:  # it is not our code that runs here
+                raise RecipeError(f"the task {type(self.task).__name__}: `{name}` fails: {told(error)}.") from error
+            expected, found = (len(self.targets),), tuple(given.shape) if isinstance(given, Tensor) else ()
+            if found != expected:
+                raise RecipeError(
+                    f"the task {type(self.task).__name__}: `{name}` gives {_shaped(given)} for {len(self.targets)} "
+                    f"examples; expected a tensor of shape {expected}, a number for each."
+                )
 
     def _check_alone(self) -> None:
         """Raise RecipeError where a network trains on two examples and not on one, as with batch normalization."""
@@ -136,6 +154,10 @@ class Trial:
         outputs = self._outputs
         given = f"of shape {tuple(outputs.shape)}" if isinstance(outputs, Tensor) else f"a {type(outputs).__name__}"
         return f"For two examples its outputs are {given}, which the task must fit ({type(self.task).__name__})."
+
+
+def _shaped(given: object) -> str:
+    return f"a tensor of shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
 
 
 def _first_line(error: BaseException) -> str:
