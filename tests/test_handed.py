@@ -19,6 +19,8 @@ import winnow
 from winnow import fingerprint
 from winnow.data import described, opened
 from winnow.errors import MissingResult, RecipeError
+from winnow.execution.masks import anatomy
+from winnow.execution.pace import pace
 from winnow.experiments import imp
 from winnow.handed import handed_data, handed_network
 from winnow.results import collect
@@ -111,6 +113,24 @@ def test_the_network_of_a_level_is_plain_and_computes_what_was_measured(found: w
     pickle.loads(pickle.dumps(copy.deepcopy(network)))
     found.ticket(2, 1).apply_(network)
     assert torch.equal(network.last.bias, found.ticket(2, 1).state["last.bias"])
+
+
+def looked_up(classes: int) -> nn.Module:
+    class Category(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            return nn.functional.one_hot(inputs[:, 0].long(), 3).float()
+
+    return nn.Sequential(Category(), nn.Linear(3, 4), nn.Linear(4, classes))
+
+
+def test_a_network_that_made_up_examples_do_not_suit_is_tried_on_real_ones(tmp_path: Path) -> None:
+    inputs, targets = np.arange(120.0)[:, None] % 3, np.arange(120) % 3
+    data = inputs[:100], targets[:100], inputs[100:], targets[100:]
+    run = winnow.run(model=looked_up, data=data, store=tmp_path / "store", **(TINY | {"levels": 1}))
+    assert not run.failures
+    step = run.experiment.rows[0].trained
+    assert pace(step, Store(tmp_path / "other"), torch.device("cpu"), 2).seconds > 0
+    assert not [record for record in anatomy(run.experiment, run.store, identity="").records if record.value < 0]
 
 
 def test_what_a_level_without_result_lacks_is_told(tmp_path: Path) -> None:

@@ -94,7 +94,12 @@ def test_the_fingerprint_does_not_depend_on_where_the_folder_lies_or_when_its_fi
     "spoil, message",
     [
         (lambda root: shutil.rmtree(root), r"there is no folder '.*'\.\nName one with images in train/CLASS"),
-        (lambda root: shutil.rmtree(root / "val"), r"has a folder 'train' but none called 'val'"),
+        (lambda root: shutil.rmtree(root / "val"), r"has a folder 'train' but none called 'val', .* test images\.$"),
+        (lambda root: (root / "val").rename(root / "test"), r"none called 'val', .*\nCall 'test' so, or let a link"),
+        (
+            lambda root: [(root / name).rename(root / name.title()) for name in ("train", "val")],
+            r"has the folders Train, Val, which would be its classes.\nCall that of the training images 'train'",
+        ),
         (lambda root: (root / "val" / "dog").mkdir(), r"/val' has classes that '.*/train' lacks: dog\."),
         (lambda root: (root / "train" / "dog").mkdir(), r"class folder '.*/train/dog' has no images \(\.jpg, "),
         (lambda root: [shutil.rmtree(root / "val" / name) for name in CLASSES], r"has no test images: 'val' is empty"),
@@ -109,3 +114,13 @@ def test_a_folder_that_is_none_of_images_is_told(root: Path, spoil: object, mess
     spoil(root)
     with pytest.raises(DataError, match=message):
         tree(root)
+
+
+def test_a_folder_of_tests_beside_val_is_told(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (root / "test").mkdir()  # as ImageNet's, whose images have no classes
+    tree(root)
+    assert not caplog.messages
+    shutil.copytree(root / "val", root / "test", dirs_exist_ok=True)
+    tree.cache_clear()
+    assert len(tree(root).test) == 6
+    assert "has a folder 'test' too, which is not looked at: tests are of the images in 'val'" in caplog.text

@@ -149,6 +149,39 @@ class Narrow(Net):
         return super().forward(inputs)[:, 0]
 
 
+class Several(Net):
+    def forward(self, inputs: Tensor) -> tuple[Tensor, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return super().forward(inputs), inputs
+
+
+class OfSeveral:
+    """A task of one's own: of the first of several outputs, and of the second."""
+
+    def each(self, outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        return Classification().each(outputs[0], targets) + outputs[1].square().mean(1)
+
+    losses = each
+
+    def scores(self, outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        return Classification().scores(outputs[0], targets)
+
+
+class Whole(OfSeveral):
+    def scores(self, outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        return super().scores(outputs, targets).mean()
+
+
+class Failing(OfSeveral):
+    def losses(self, outputs: tuple[Tensor, Tensor], targets: Tensor) -> Tensor:
+        raise KeyError("other")
+
+
+def test_a_task_of_ones_own_takes_several_outputs() -> None:
+    tried = trial(Several(), task=OfSeveral(), classes=3)
+    tried.check()
+    assert tried.obstacle_to_stacking() is None
+
+
 class Wide(Net):
     def forward(self, inputs: Tensor) -> Tensor:
         return super().forward(inputs)[:, :, None, None]
@@ -192,6 +225,13 @@ TOKENS = {"inputs": torch.zeros(2, 3, dtype=torch.int64), "targets": torch.zeros
             r"\('output', Linear\) 4 outputs; .* parameter `classes`",
         ),
         (nn.Linear(4, 1), {"classes": 2}, r"has 1 output, too few .*\nEach class has an output of its own, also .*two"),
+        (
+            Several(),
+            {"classes": 3},
+            r"network Several gives a tuple; expected a tensor, .*\nWhat several outputs are h",
+        ),
+        (Several(), {"task": Whole()}, r"Whole: `scores` gives a tensor of shape \(\) for 2 examples; .* shape \(2,\)"),
+        (Several(), {"task": Failing()}, r"the task Failing: `losses` fails: KeyError: 'other' \(test_trial.py, line"),
         (
             Narrow(),
             {"classes": 3},

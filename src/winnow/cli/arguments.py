@@ -14,7 +14,7 @@ from winnow.cli import say
 from winnow.cli.wording import REGISTRY, description
 from winnow.errors import RecipeError
 from winnow.recipe import Recipe
-from winnow.recipes import IDENTITY, read
+from winnow.recipes import names, read
 from winnow.timeline import Amount
 from winnow.validation import Refused, refusals
 
@@ -117,7 +117,8 @@ def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, comma
     """
     is_named = bool(words) and not words[0].startswith("-")
     name, rest = (words[0], words[1:]) if is_named else ("digits", words)
-    base = _recorded(name, _store_in(rest)) if IDENTITY.fullmatch(name) else read(name)
+    is_file = name.endswith(".toml") or "/" in name
+    base = read(name) if is_file or name in names() else _recorded(name, _store_in(rest))
     found = parse(
         options,
         rest,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ from winnow.errors import DataError
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".ppm")
 """Files that are images. Others are not looked at."""
+
+_log = logging.getLogger(__name__)
+
+_PARTS = ("train", "training", "test", "testing", "val", "valid", "validation")
+"""What folders of parts of a data set are called."""
 
 _TEST = 5
 """Where a folder has no test images of its own, one in so many of every class is one."""
@@ -74,7 +80,9 @@ def tree(root: Path) -> Tree:
         )
     is_split = (root / "train").is_dir()
     if is_split and not (root / "val").is_dir():
-        raise DataError(f"'{root}' has a folder 'train' but none called 'val', which would hold the test images.")
+        other = next((name for name in _PARTS if name != "train" and (root / name).is_dir()), "")
+        mend = f"\nCall '{other}' so, or let a link of that name lead to it." if other else ""
+        raise DataError(f"'{root}' has a folder 'train' but none called 'val', which would hold the test images.{mend}")
     digest = hashlib.sha256()
     if is_split:
         classes = _folders(root / "train")
@@ -83,8 +91,16 @@ def tree(root: Path) -> Tree:
             raise DataError(f"'{root}/val' has classes that '{root}/train' lacks: {', '.join(unknown[:5])}.")
         train = _listing(root, [f"train/{name}" for name in classes], digest.update)
         test = _listing(root, [f"val/{name}" for name in classes], digest.update, may_lack=True)
+        if set(_folders(root / "test") if (root / "test").is_dir() else ()) & set(classes):
+            _log.warning("'%s' has a folder 'test' too, which is not looked at: tests are of the images in 'val'", root)
     else:
         classes = _folders(root)
+        if classes and all(name.lower() in _PARTS for name in classes):
+            raise DataError(
+                f"'{root}' has the folders {', '.join(classes)}, which would be its classes.\n"
+                f"Call that of the training images 'train' and that of the test images 'val', or name the folder that "
+                f"holds the classes."
+            )
         train, test = _divided(_listing(root, classes, digest.update))
     if len(classes) < 2:
         raise DataError(f"'{root}' has {len(classes)} folders of images; expected one for each class, two at least.")

@@ -7,13 +7,15 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 
 from winnow.course import Noise
 from winnow.data import is_images
+from winnow.data.table import InMemory
 from winnow.execution.choosing import chosen
-from winnow.execution.examples import known_of, synthetic, task_of, trial_batch
+from winnow.execution.examples import known_of, splits, synthetic, task_of, trial_batch
 from winnow.models import trained
 from winnow.models.drawing import ready
 from winnow.steps import Train
@@ -98,7 +100,16 @@ def _timed(step: Train, device: torch.device, lanes: int, name: EngineName) -> f
     count = max(batch, min(max(_EXAMPLES, course.batch), 8 * _NUMBERS // numbers))
     known, examples = known_of(course.examples), synthetic(course, count, device)
     are_on_disk = is_images(course.examples.place or "")  # their decoding goes on beside training, and is not timed
-    batches = Batches(examples, noises, batch, None if are_on_disk else course.examples.augment)
+    augment = None if are_on_disk else course.examples.augment
+    batches = Batches(examples, noises, batch, augment)
+    try:
+        for part in examples.chunks(count):
+            engine.evaluate(state, *part)
+    except Exception:  # a network that made-up examples are none for, as one that looks a number up
+        if not known.is_own or are_on_disk:
+            raise
+        examples = cast(InMemory, splits(course.examples, device).train)
+        batches, count = Batches(examples, noises, batch, augment), len(examples)
 
     def train() -> None:
         stop = state.iteration + 1

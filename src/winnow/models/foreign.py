@@ -218,20 +218,14 @@ def _options(name: str, rest: str) -> dict[str, Any]:
 
 
 def _logits_alone(network: nn.Module, inputs: Any, output: Any) -> Any:
-    """What a network gives as one tensor: libraries wrap it in a record, with its logits under that name."""
+    """What a network gives as one tensor: libraries wrap it in a record, with its logits under that name.
+
+    What has none stays as it is: several outputs are for tasks of the user's own.
+    """
     logits = output if isinstance(output, Tensor) else getattr(output, "logits", None)
     if logits is None and isinstance(output, Mapping):
         logits = cast("Mapping[str, Any]", output).get("logits")
-    if not isinstance(logits, Tensor):
-        raise RecipeError(
-            f"the network {type(network).__name__} gives a {_kind(cast(Any, output))}; expected a tensor, or something "
-            f"whose .logits is one."
-        )
-    return logits
-
-
-def _kind(value: Any) -> str:
-    return type(value).__name__
+    return logits if isinstance(logits, Tensor) else cast(Any, output)
 
 
 def as_written(network: nn.Module) -> nn.Module:

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from winnow.errors import MissingResult, RecipeError
+from winnow.errors import MissingResult, RecipeError, UnknownName
 from winnow.recipe import Recipe
 from winnow.recipes import IDENTITY, read, to_toml
 from winnow.store.experiments import identity, recipe_files, recorded, widened
@@ -25,10 +25,22 @@ def recipe_called(written: str | Path, store: Store | Path | str | None = None) 
     60
     """
     if not IDENTITY.fullmatch(str(written)):
-        return read(written)
+        try:
+            return read(written)
+        except UnknownName as unknown:
+            if found := _identities(str(written), store):
+                raise RecipeError(f"{unknown}\nThe store has '{written}' as {', '.join(found)}: name that.") from None
+            raise
     opened = store if isinstance(store, Store) else existing(store)
     recipes, problems = recorded(opened)
     return chosen(str(written), opened, recipes, problems)
+
+
+def _identities(name: str, store: Store | Path | str | None) -> list[str]:
+    """The identities of the experiments of that name in a store, if there is one."""
+    opened = store if isinstance(store, Store) else Store(store, make=False)
+    called = [_parts(path) for path in recipe_files(opened)]
+    return [identity for known, identity in called if known == file_name(name)]
 
 
 def is_called(written: str, name: str, identity: str) -> bool:

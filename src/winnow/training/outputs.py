@@ -14,6 +14,9 @@ from winnow.training.objective import Regression, TokenPrediction
 from winnow.training.state import Tensors
 from winnow.training.tasks import Classification, Task
 
+KNOWN = (Classification, Regression, TokenPrediction)
+"""Winnow's own tasks, which hold one tensor of outputs against the targets."""
+
 
 def outputs_of(network: nn.Module, values: Tensors, inputs: Tensor) -> Any:
     """What a network gives for a batch in evaluation mode; None where it fails, which training tells better."""
@@ -30,6 +33,12 @@ def check_outputs(network: nn.Module, outputs: Any, targets: Tensor, task: Task,
 
     `classes` is how many classes or tokens there are; None where that is not known. Other tasks' outputs are their own.
     """
+    if isinstance(task, KNOWN) and outputs is not None and not isinstance(outputs, Tensor):
+        raise RecipeError(
+            f"the network {type(network).__name__} gives a {type(outputs).__name__}; expected a tensor, or something "
+            f"whose .logits is one.\nWhat several outputs are held against is a task of your own: train.task = "
+            f"'file.py:function'."
+        )
     if not isinstance(outputs, Tensor) or classes is None:
         return
     if isinstance(task, Classification) and outputs.ndim != 2:

@@ -19,8 +19,9 @@ from torch.utils._pytree import tree_leaves
 
 from winnow.errors import RecipeError, WinnowError
 from winnow.models.drawing import seeded, trained, unsaved_buffers, values_of
+from winnow.named import told
 from winnow.training.engines import Plain, Stacked
-from winnow.training.outputs import check_outputs, outputs_of
+from winnow.training.outputs import KNOWN, check_outputs, outputs_of
 from winnow.training.state import State, Tensors
 from winnow.training.tasks import Task
 
@@ -63,11 +64,28 @@ class Trial:
         own.check()
         if losses.ndim != 1:
             raise RecipeError(f"the task {type(self.task).__name__} gives no loss for each example.")
+        self._check_task()
         for name, buffer in unsaved_buffers(self.network).items():
             if not torch.equal(buffer, before[name]):
                 raise RecipeError(
                     f"the network's buffer '{name}' changes in training, but is not saved, so neither a rewind nor a "
                     f"restart could restore it.\nRegister it with persistent=True."
+                )
+
+    def _check_task(self) -> None:
+        """Raise RecipeError where a task of the user's own does not give a number for each example."""
+        if self._outputs is None or isinstance(self.task, KNOWN):
+            return
+        for name in ("each", "losses", "scores"):
+            try:
+                given = getattr(self.task, name)(self._outputs, self.targets)
+            except Exception as error:  # it is not our code that runs here
+                raise RecipeError(f"the task {type(self.task).__name__}: `{name}` fails: {told(error)}.") from error
+            expected, found = (len(self.targets),), tuple(given.shape) if isinstance(given, Tensor) else ()
+            if found != expected:
+                raise RecipeError(
+                    f"the task {type(self.task).__name__}: `{name}` gives {_shaped(given)} for {len(self.targets)} "
+                    f"examples; expected a tensor of shape {expected}, a number for each."
                 )
 
     def check_alone(self) -> None:
@@ -177,6 +195,10 @@ class _OwnTensors(TorchDispatchMode):
                 f"Leave checkpoints out; where memory is short, train.accumulate splits batches. A parameter that is "
                 f"kept elsewhere too, as in a list, is taken from the module instead."
             )
+
+
+def _shaped(given: object) -> str:
+    return f"a tensor of shape {tuple(given.shape)}" if isinstance(given, Tensor) else f"a {type(given).__name__}"
 
 
 def _first_line(error: BaseException) -> str:
