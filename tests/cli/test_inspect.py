@@ -29,6 +29,7 @@ def test_a_recipes_network_is_shown_with_what_is_pruned_and_why_not(winnow: Winn
     assert re.search(r"output.weight +10x100 +output +1,000 +10 %", said.out)
     assert "266,610 weights in 6 parameters; prunable are 266,200 in 3." in said.out
     assert re.search(r"3 +51.28 % +136,511", said.out)
+    assert re.search(r"16 +2.87 % +7,649", said.out), "the recipe's last level"
 
 
 def test_fields_change_what_is_pruned(winnow: Winnow) -> None:
@@ -87,5 +88,5 @@ def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_shown_is_told(winnow: Winnow, words: tuple[str, ...], message: str) -> None:
     said = winnow("inspect", *words)
-    assert said.code == 1
+    assert said.code == 2
     assert message in said.err

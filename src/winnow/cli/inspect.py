@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 
     from winnow.pruning.layers import Parameter
 
-_LEVELS = 5
-"""The most levels whose density is told."""
-
 _RATES = {"prune.rate.conv": 0.2, "prune.rate.linear": 0.2, "prune.rate.output": 0.1}
 """Of a network without a recipe: the rates of LTH, for every kind of kernel."""
 
@@ -118,8 +115,8 @@ def _levels_table(recipe: Recipe, module: nn.Module) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("level", "density", "weights left"):
         table.add_column(column, justify="right", no_wrap=True)
-    most = 1 if Pattern.parse(pruning.granularity) else _LEVELS
-    for level in range(min(recipe.levels, most) + 1):
+    deepest = 1 if Pattern.parse(pruning.granularity) else recipe.levels
+    for level in range(deepest + 1):
         layers = prunable_layers(module, pruning.rate_at(max(1, level)), pruning.exclude, pruning.include)
         rounds = min(1, level) if pruning.densities else level  # of which each removes its rate
         size = sum(layer.size for layer in layers.values())
