@@ -60,6 +60,12 @@ def test_what_a_level_keeps_goes_by_the_pieces_that_are_removed(
     assert ("known once units of all layers together are ranked" in said.out) == (not lines)
 
 
+def test_a_density_below_a_hundredth_of_a_per_cent_is_not_told_as_nothing(winnow: Winnow) -> None:
+    said = winnow("inspect", "lenet-mnist", "--levels", "45", "--prune.rate.output", "0.2")
+    assert re.search(r" 35 +0.040 % +107", said.out)
+    assert re.search(r" 45 +0.0041 % +11", said.out)
+
+
 def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     said = winnow("inspect", f"{tmp_path / 'nets.py'}:Tied")

@@ -110,6 +110,7 @@ def _levels_table(recipe: Recipe, module: nn.Module) -> Table:
     from winnow.pattern import Pattern
     from winnow.pruning import prunable_layers
     from winnow.pruning.distribution import kept_in_all
+    from winnow.results import in_percent
 
     pruning = recipe.prune
     table = Table(box=None, pad_edge=False)
@@ -121,5 +122,5 @@ def _levels_table(recipe: Recipe, module: nn.Module) -> Table:
         rounds = min(1, level) if pruning.densities else level  # of which each removes its rate
         size = sum(layer.size for layer in layers.values())
         kept = kept_in_all(layers, rounds, pruning.scope, pruning.granularity)
-        table.add_row(str(level), f"{100 * kept / size:.2f} %", f"{kept:,}")
+        table.add_row(str(level), f"{in_percent(kept / size)} %", f"{kept:,}")
     return table

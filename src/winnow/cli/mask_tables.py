@@ -10,6 +10,7 @@ from rich.table import Table
 
 from winnow.anatomy import Anatomy, Limits
 from winnow.experiments.experiment import TICKET
+from winnow.results import in_percent
 
 _MOST_COLUMNS = 6
 """Levels that a table of layers has room for; the CSV has them all."""
@@ -51,7 +52,7 @@ def overlap_table(found: Anatomy) -> Group:
             table.add_column(column, justify="right", no_wrap=True)
         for level, density in levels.items():
             cells = [_overlap(*columns[name](level)) for name in names]
-            table.add_row(str(level), f"{100 * density:.2f} %", *cells)
+            table.add_row(str(level), f"{in_percent(density)} %", *cells)
         tables += ["", table] if tables else [table]
     notes = [line] if (line := _against_chance(found, list(levels))) else []
     if recipe.prune.rounds == "iterative":
@@ -91,7 +92,7 @@ def layers_tables(found: Anatomy) -> Group:
     left_out = "" if len(levels) == len(every) else f" (of {len(every)} levels; all with --out)"
 
     def density(layer: str, level: int) -> str:
-        return f"{100 * found.mean('density', level, layer=layer):.2f}"
+        return in_percent(found.mean("density", level, layer=layer))
 
     def dead(layer: str, level: int) -> str:
         return f"{_over_layers(found, 'dead', level, layer):.1f}"

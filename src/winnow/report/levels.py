@@ -5,7 +5,7 @@ from __future__ import annotations
 from winnow.experiments.experiment import TICKET
 from winnow.report.against_density import display_name, grouped, mean_density
 from winnow.report.table import Table, limits, mean_and_std, summary, summary_fields
-from winnow.results import Results, Spread
+from winnow.results import Results, Spread, in_percent
 
 
 def levels_table(results: Results) -> Table:
@@ -41,7 +41,7 @@ def levels_table(results: Results) -> Table:
                 (
                     "dense" if level == 0 else display_name(control),
                     str(level),
-                    f"{100 * density:.2f}",
+                    in_percent(density),
                     mean_and_std(Spread(tuple(accuracy)), 2, 100),
                     limits(accuracy, 2, 100),
                     limits(pairs, 2, 100, signed=True) if pairs else "",
