@@ -445,8 +445,10 @@ def _without_commas(written: object) -> object:
         return written
     words: list[object] = []
     for word in written:  # pyright: ignore[reportUnknownVariableType]
-        is_several = isinstance(word, str) and "," in word
-        words += [part.strip() for part in word.split(",") if part.strip()] if is_several else [word]
+        if isinstance(word, str) and "," in word:
+            words += [part.strip() for part in word.split(",") if part.strip()]
+        else:
+            words.append(word)
     return tuple(words)
 
 

@@ -63,7 +63,7 @@ def test_what_needs_the_objects_says_so(handed: Path, winnow: Winnow) -> None:
     for words in (("ticket", "imp-", "--level", "1"), ("masks", "imp-"), ("run", "imp-", "--levels", "2")):
         said = winnow(words[0], f"Tiny-{_identity(handed)}", *words[2:], "--store", handed)
         assert (
-            said.code == 1 and "was handed over from Python as an object, which this process does not have" in said.err
+            said.code == 2 and "was handed over from Python as an object, which this process does not have" in said.err
         )
     kept = Store(handed).result_keys()
     winnow("store", "gc", "--delete", "--store", handed)
