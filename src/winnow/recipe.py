@@ -6,9 +6,10 @@ A recipe is read from TOML (`read`, `from_toml`), written back (`to_toml`), and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -444,7 +445,7 @@ def _without_commas(written: object) -> object:
     if not isinstance(written, (list, tuple)):
         return written
     words: list[object] = []
-    for word in written:  # pyright: ignore[reportUnknownVariableType]
+    for word in cast("Sequence[object]", written):
         if isinstance(word, str) and "," in word:
             words += [part.strip() for part in word.split(",") if part.strip()]
         else:
