@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Winnow
+from tests.cli.conftest import EDITS, Winnow
+from winnow.recipes import read
+from winnow.store.experiments import identity
 
 NETS = """
 from torch import nn
@@ -64,6 +66,14 @@ def test_a_density_below_a_hundredth_of_a_per_cent_is_not_told_as_nothing(winnow
     said = winnow("inspect", "lenet-mnist", "--levels", "45", "--prune.rate.output", "0.2")
     assert re.search(r" 35 +0.040 % +107", said.out)
     assert re.search(r" 45 +0.0041 % +11", said.out)
+
+
+def test_an_experiment_of_the_store_is_shown_by_its_identity(
+    winnow: Winnow, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_STORE", str(finished))
+    said = winnow("inspect", identity(read("digits").edited(EDITS)))
+    assert said.code == 0 and said.out.startswith("lenet-16 for images 1x8x8 in 10 classes (digits)")
 
 
 def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:

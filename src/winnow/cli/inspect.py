@@ -13,7 +13,7 @@ from winnow.cli.arguments import WithRecipe, parse
 from winnow.cli.console import output, show
 from winnow.errors import UnknownName
 from winnow.recipe import Recipe
-from winnow.recipes import names, read
+from winnow.recipes import IDENTITY, names, read
 
 if TYPE_CHECKING:
     from torch import nn
@@ -72,9 +72,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def _recipe(name: str) -> Recipe:
-    """The recipe of that name, or one with the network of that name."""
+    """The recipe of that name, or of that identity in the store, or one with the network of that name."""
     from winnow.models import families, foreign
+    from winnow.store.lookup import recipe_called
 
+    if IDENTITY.fullmatch(name):
+        return recipe_called(name)
     if name in names() or (foreign(name) is None and (name.endswith(".toml") or "/" in name)):
         return read(name)
     family = re.sub(r"(-\d+)+$", "", name)
