@@ -57,6 +57,12 @@ def test_an_experiment_of_the_store_is_named_by_its_identity(
     assert library.run(name, levels=1, control=[]).recipe.levels == 1
 
 
+def test_a_name_that_an_experiment_was_given_is_answered_with_its_identity(winnow: Winnow, finished: Path) -> None:
+    assert winnow("run", "digits", *TINY, "--name", "mine", "--store", finished).code == 0
+    said = winnow("ticket", "mine", "--store", finished)
+    assert said.code == 2 and f"write 'mine-{identity(library.read('digits').edited(EDITS))}'." in said.err
+
+
 def test_levels_that_are_not_asked_for_are_those_that_were_run(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
     settings = [word for word in zip(TINY[::2], TINY[1::2], strict=True) if word[0] not in ("--levels", "--replicates")]
     words = ("digits", *(word for pair in settings for word in pair), "--store", finished)

@@ -12,7 +12,7 @@ import tyro
 
 from winnow.cli import say
 from winnow.cli.wording import REGISTRY, description
-from winnow.errors import RecipeError
+from winnow.errors import RecipeError, StoreError, UnknownName
 from winnow.recipe import Recipe
 from winnow.recipes import IDENTITY, read
 from winnow.timeline import Amount
@@ -118,7 +118,7 @@ def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, comma
     """
     is_named = bool(words) and not words[0].startswith("-")
     name, rest = (words[0], words[1:]) if is_named else ("digits", words)
-    base = _recorded(name, _store_in(rest)) if IDENTITY.fullmatch(name) else read(name)
+    base = _recorded(name, _store_in(rest)) if IDENTITY.fullmatch(name) else _named(name, _store_in(rest))
     found = parse(
         options,
         rest,
@@ -129,6 +129,26 @@ def parse_with_recipe(options: type[_WithRecipe], words: Sequence[str], *, comma
     if isinstance(found, WithExecution) and not is_named:
         say("no recipe was named, so this is 'digits'. `winnow list` tells which there are.")
     return found
+
+
+def _named(name: str, store: Path | None) -> Recipe:
+    """The recipe of that name or file. A name that only an experiment in the store has is told with its identity."""
+    from winnow.store.experiments import recorded
+    from winnow.store.files import file_name
+    from winnow.store.maintenance import existing
+
+    try:
+        return read(name)
+    except UnknownName:
+        try:
+            held = [f"'{file_name(name)}-{each}'" for each, own in recorded(existing(store))[0] if own.name == name]
+        except StoreError:
+            held = []
+        if not held:
+            raise
+        raise RecipeError(
+            f"no recipe is called '{name}'. The store holds an experiment of that name: write {' or '.join(held)}."
+        ) from None
 
 
 def _recorded(name: str, store: Path | None) -> Recipe:
