@@ -6,9 +6,10 @@ A recipe is read from TOML (`read`, `from_toml`), written back (`to_toml`), and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import field
 from decimal import Decimal
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
@@ -445,8 +446,11 @@ def _without_commas(written: object) -> object:
     if not isinstance(written, (list, tuple)):
         return written
     words: list[object] = []
-    for word in written:  # pyright: ignore[reportUnknownVariableType]
-        words += [part for part in word.split(",") if part] if isinstance(word, str) else [word]
+    for word in cast("Sequence[object]", written):
+        if isinstance(word, str) and "," in word:
+            words += [part.strip() for part in word.split(",") if part.strip()]
+        else:
+            words.append(word)
     return tuple(words)
 
 
@@ -461,8 +465,8 @@ def _a_name(written: str) -> str:
 Name = Annotated[str, AfterValidator(_a_name)]
 """Printable, since it stands in tables and figures."""
 
-Rivals = Annotated[tuple[str, ...], BeforeValidator(_without_commas)]
-"""Ways to sparse networks whose mask changes within one training."""
+Names = Annotated[tuple[str, ...], BeforeValidator(_without_commas)]
+"""Names of controls or rivals."""
 
 
 @validated
@@ -513,11 +517,11 @@ class Recipe:
     """k, the iteration whose weights every ticket restarts from. 0it is initialization (vanilla IMP); auto is the
     onset of stability, found first."""
 
-    control: tuple[str, ...] = ()
+    control: Names = ()
     """What tickets are compared with: `reinit`, `random`, `shuffle`, `random-global`, `erdos-renyi`, `signs`,
     `signs-shuffled`, `dense-longer`, `swap`; or `all`."""
 
-    rival: Rivals = ()
+    rival: Names = ()
     """Other ways to the densities of the tickets, in one training of the whole length for each: `gmp` prunes gradually
     (Zhu & Gupta, arXiv 1710.01878), `set` and `rigl` are sparse throughout and move their weights (arXiv 1707.04780,
     1911.11134)."""

@@ -256,6 +256,15 @@ def collect(experiment: Experiment, store: Store, *, identity: str, leave_damage
     return Results(experiment, identity, tuple(trainings), tuple(damaged))
 
 
+def in_percent(density: float) -> str:
+    """A density for tables: to a hundredth of a per cent, and to two digits below a tenth, which would tell little.
+
+    >>> in_percent(1.0), in_percent(0.2107), in_percent(0.00084), in_percent(0.0000312), in_percent(0.0)
+    ('100.00', '21.07', '0.084', '0.0031', '0.00')
+    """
+    return f"{100 * density:#.2g}" if 0 < density < 0.001 else f"{100 * density:.2f}"
+
+
 def first_line(damage: CorruptResult) -> str:
     """What is damaged, without where it was moved to."""
     return str(damage).partition("\n")[0]

@@ -38,11 +38,11 @@ def test_fetch_says_where_the_data_set_lies(winnow: Winnow, cache: Path) -> None
 
 def test_several_are_fetched_at_once_and_none_where_one_is_misspelt(winnow: Winnow, cache: Path) -> None:
     said = winnow("data", "fetch", "digits", "minst")
-    assert said.code == 1 and "unknown data set 'minst'. Did you mean 'mnist'?" in said.err
+    assert said.code == 2 and "unknown data set 'minst'. Did you mean 'mnist'?" in said.err
     assert not (cache / "digits.safetensors").exists()
     assert winnow("data", "fetch", "digits", "digits").out == 2 * f"digits: {cache / 'digits.safetensors'}\n"
     said = winnow("data", "fetch")
-    assert said.code == 1 and "give one or more: `winnow data list` shows them." in said.err
+    assert said.code == 2 and "give one or more: `winnow data list` shows them." in said.err
 
 
 def test_a_folder_without_the_files_is_an_error_that_names_them(winnow: Winnow, tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_folder_without_the_files_is_an_error_that_names_them(winnow: Winnow, 
 def test_an_unknown_data_set_suggests_the_nearest(winnow: Winnow) -> None:
     for command in ("fetch", "where"):
         said = winnow("data", command, "cifar")
-        assert said.code == 1 and "unknown data set 'cifar'. Did you mean 'cifar10'?" in said.err
+        assert said.code == 2 and "unknown data set 'cifar'. Did you mean 'cifar10'?" in said.err
 
 
 def test_a_damaged_data_set_is_told_and_fetched_again(winnow: Winnow, cache: Path, tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ def test_there_is_no_empty_table_but_a_sentence(winnow: Winnow, diverged: Path, 
     assert "There is nothing to compare." in said and "mean ± std" not in said
 
 
+def test_one_that_needs_another_is_told_as_one(winnow: Winnow, tmp_path: Path) -> None:
+    words = (*WILD, "--replicates", "1", "--levels", "1", "--control", "--store", tmp_path / "store")
+    assert "1 of 2 failed; the other 1 needs its result." in winnow("run", *words).out
+    again = winnow("run", *words)
+    assert again.err == "all results that there can be are stored; nothing to train\n", "no result is"
+
+
 @pytest.mark.parametrize("level", [(), ("--level", "1")])
 def test_a_ticket_is_refused_with_what_failed(
     winnow: Winnow, diverged: Path, tmp_path: Path, level: tuple[str, ...]

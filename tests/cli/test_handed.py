@@ -90,7 +90,7 @@ def test_of_masks_whose_network_is_not_here_all_is_told_but_units(handed: Path, 
 
 def test_what_needs_the_objects_says_so(handed: Path, winnow: Winnow) -> None:
     said = winnow("run", f"Tiny-{_identity(handed)}", "--levels", "2", "--store", handed)
-    assert said.code == 1 and "was handed over from Python as an object, which this process does not have" in said.err
+    assert said.code == 2 and "was handed over from Python as an object, which this process does not have" in said.err
     kept = Store(handed).result_keys()
     winnow("store", "gc", "--delete", "--store", handed)
     assert Store(handed).result_keys() == kept

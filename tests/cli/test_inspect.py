@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Winnow
+from tests.cli.conftest import EDITS, Winnow
+from winnow.recipes import read
+from winnow.store.experiments import identity
 
 NETS = """
 from torch import nn
@@ -29,6 +31,7 @@ def test_a_recipes_network_is_shown_with_what_is_pruned_and_why_not(winnow: Winn
     assert re.search(r"output.weight +10x100 +output +1,000 +10 %", said.out)
     assert "266,610 weights in 6 parameters; prunable are 266,200 in 3." in said.out
     assert re.search(r"3 +51.28 % +136,511", said.out)
+    assert re.search(r"16 +2.87 % +7,649", said.out), "the recipe's last level"
 
 
 def test_fields_change_what_is_pruned(winnow: Winnow) -> None:
@@ -59,6 +62,20 @@ def test_what_a_level_keeps_goes_by_the_pieces_that_are_removed(
     assert ("known once units of all layers together are ranked" in said.out) == (not lines)
 
 
+def test_a_density_below_a_hundredth_of_a_per_cent_is_not_told_as_nothing(winnow: Winnow) -> None:
+    said = winnow("inspect", "lenet-mnist", "--levels", "45", "--prune.rate.output", "0.2")
+    assert re.search(r" 35 +0.040 % +107", said.out)
+    assert re.search(r" 45 +0.0041 % +11", said.out)
+
+
+def test_an_experiment_of_the_store_is_shown_by_its_identity(
+    winnow: Winnow, finished: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_STORE", str(finished))
+    said = winnow("inspect", identity(read("digits").edited(EDITS)))
+    assert said.code == 0 and said.out.startswith("lenet-16 for images 1x8x8 in 10 classes (digits)")
+
+
 def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NETS)
     said = winnow("inspect", f"{tmp_path / 'nets.py'}:Tied")
@@ -87,5 +104,5 @@ def test_tied_tensors_are_told(winnow: Winnow, tmp_path: Path) -> None:
 )
 def test_what_cannot_be_shown_is_told(winnow: Winnow, words: tuple[str, ...], message: str) -> None:
     said = winnow("inspect", *words)
-    assert said.code == 1
+    assert said.code == 2
     assert message in said.err

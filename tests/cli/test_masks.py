@@ -108,7 +108,7 @@ def test_networks_that_a_study_trained_from_a_later_k_give_masks_to_compare_too(
 )
 def test_limits_that_mean_nothing_are_refused(winnow: Winnow, finished: Path, option: str, value: str) -> None:
     said = winnow("masks", "digits", *TINY, "--store", finished, f"--{option}", value)
-    assert said.code == 1 and said.err.startswith(f"winnow: --{option} is {value}; give ")
+    assert said.code == 2 and said.err.startswith(f"winnow: --{option} is {value}; give ")
 
 
 def test_of_ones_own_network_masks_tell_what_computes_units_and_leave_out_what_does_not(

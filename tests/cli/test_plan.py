@@ -37,7 +37,7 @@ def test_a_network_that_cannot_be_trained_is_told_by_a_plan_as_by_a_run(winnow: 
     file.write_text("from torch import nn\ndef wrong():\n    return nn.Sequential(nn.Flatten(), nn.Linear(63, 10))\n")
     own = ["digits", *TINY, "--model.name", f"{file}:wrong", "--model.init", "own", "--store", tmp_path / "store"]
     planned, run = winnow("plan", *own), winnow("run", *own)
-    assert planned.code == run.code == 1
+    assert planned.code == run.code == 2
     assert "winnow: the network does not train on inputs of shape (1, 8, 8)" in planned.err
     assert planned.err in run.err
 

@@ -213,9 +213,9 @@ def test_the_reproductions_are_listed_and_an_unknown_one_is_named(winnow: Winnow
     listed = winnow("reproduce").out
     assert all(name in listed for name in ("lenet-mnist-stability", "conv2-cifar10", "resnet18-cifar10-warmup"))
     said = winnow("reproduce", "lenet-minst")
-    assert said.code == 1 and "unknown reproduction 'lenet-minst'. Did you mean 'lenet-mnist'?" in said.err
+    assert said.code == 2 and "unknown reproduction 'lenet-minst'. Did you mean 'lenet-mnist'?" in said.err
     both = winnow("reproduce", "lenet-mnist", "--dry-run", "--stored")
-    assert both.code == 1 and "Give one of them." in both.err
+    assert both.code == 2 and "Give one of them." in both.err
 
 
 def test_the_table_is_exact_in_csv(results: Results) -> None:

@@ -34,11 +34,11 @@ def test_rivals_are_rows_beside_the_tickets_and_cost_one_training_each(winnow: W
     said = winnow("store", "ls", "--store", finished)
     assert "reinit, gmp, set, rigl" in said.out
     said = winnow("run", "digits", *TINY, *RIVALS, "--store", finished, "--progress", "plain")
-    assert "everything is stored already; nothing to train" in said.err
+    assert "all results that there can be are stored; nothing to train" in said.err
 
 
 def test_a_schedule_that_cannot_be_followed_ends_with_a_sentence(winnow: Winnow, tmp_path: Path) -> None:
     said = winnow("run", "digits", *TINY, *RIVALS, "--dynamic.end", "40it", "--store", tmp_path / "store")
-    assert said.code == 1 and "dynamic.end is 40it (iteration 40)" in said.err
+    assert said.code == 2 and "dynamic.end is 40it (iteration 40)" in said.err
     said = winnow("run", "digits", *TINY, "--rival", "luck", "--store", tmp_path / "store")
-    assert said.code == 1 and "unknown rival 'luck'" in said.err
+    assert said.code == 2 and "unknown rival 'luck'" in said.err

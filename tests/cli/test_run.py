@@ -52,7 +52,7 @@ def test_a_doubt_is_said_once_on_standard_error_though_k_is_looked_for_first(win
 def test_a_finished_run_trains_nothing_again(winnow: Winnow, finished: Path) -> None:
     said = winnow("run", "digits", *TINY, "--store", finished)
     assert said.code == 0
-    assert said.err == "everything is stored already; nothing to train\n"
+    assert said.err == "all results that there can be are stored; nothing to train\n"
 
 
 def test_a_run_without_a_recipe_says_which_it_is(winnow: Winnow, finished: Path) -> None:

@@ -63,6 +63,12 @@ def test_an_experiment_of_the_store_is_named_by_its_identity(
     assert library.run(name, levels=1, control=[]).recipe.levels == 1
 
 
+def test_a_name_that_an_experiment_was_given_is_answered_with_its_identity(winnow: Winnow, finished: Path) -> None:
+    assert winnow("run", "digits", *TINY, "--name", "mine", "--store", finished).code == 0
+    said = winnow("ticket", "mine", "--store", finished)
+    assert said.code == 2 and f"write 'mine-{identity(library.read('digits').edited(EDITS))}'." in said.err
+
+
 def test_levels_that_are_not_asked_for_are_those_that_were_run(winnow: Winnow, finished: Path, tmp_path: Path) -> None:
     settings = [word for word in zip(TINY[::2], TINY[1::2], strict=True) if word[0] not in ("--levels", "--replicates")]
     words = ("digits", *(word for pair in settings for word in pair), "--store", finished)
@@ -99,13 +105,17 @@ def test_trained_weights_that_were_not_kept_are_told_with_a_way_to_them(winnow: 
     assert winnow("run", *words, "--keep", "last", "--progress", "quiet").code == 0
     said = winnow("ticket", *words, "--level", "1", "--trained", "--out", tmp_path / "trained")
     assert said.code == 1 and "holds what that training measured and not its weights, as --keep last asks" in said.err
-    assert "run it into another store (--store DIR): winnow run digits" in said.err and "--trained" not in said.err
+    assert "run it into another store: winnow run digits" in said.err and "--trained" not in said.err
+    assert said.err.count("--store") == 1 and said.err.endswith(" --store DIR\n")
+    again = winnow("run", *words, "--keep", "weights")
+    assert "2 results stored before hold less than --keep weights asks, and stay so." in again.out
+    assert "stored before" not in winnow("run", *words).out
     assert winnow("ticket", *words, "--level", "2", "--trained", "--out", tmp_path / "trained").code == 0, "the last"
 
 
 def test_a_file_is_described_and_other_options_beside_that_are_refused(winnow: Winnow, tmp_path: Path) -> None:
     said = winnow("ticket", "--show", tmp_path / "ticket", "--level", "2")
-    assert said.code == 1 and "--show describes a file, and --level has no effect on that" in said.err
+    assert said.code == 2 and "--show describes a file, and --level has no effect on that" in said.err
 
 
 def test_a_ticket_that_is_not_stored_names_the_command_that_makes_it(
@@ -134,7 +144,7 @@ def test_a_level_that_was_not_run_is_an_error(
     level: str, replicate: str, sentence: str, winnow: Winnow, finished: Path
 ) -> None:
     said = winnow("ticket", "digits", *TINY, "--store", finished, "--level", level, "--replicate", replicate)
-    assert said.code == 1 and said.err.startswith(f"winnow: {sentence}")
+    assert said.code == 2 and said.err.startswith(f"winnow: {sentence}")
 
 
 def test_without_a_level_it_says_what_is_not_trained_and_that_none_matches(

@@ -35,6 +35,11 @@ def test_all_names_every_control_each_once_and_beside_others() -> None:
     assert set(one) < set(imp(BASE).rows)
 
 
+@pytest.mark.parametrize("control", [["reinit,random"], ["reinit,", "random"], ["reinit, random"]])
+def test_controls_may_be_written_with_commas_as_rivals_are(control: list[str]) -> None:
+    assert read("digits").edited({"control": control}).control == ("reinit", "random")
+
+
 @pytest.mark.parametrize("control, how", [
     ("random", "layerwise"), ("shuffle", "units"), ("random-global", "global"), ("erdos-renyi", "erdos-renyi"),
 ])  # fmt: skip

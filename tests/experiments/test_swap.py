@@ -29,6 +29,14 @@ def test_each_replicate_trains_under_the_mask_of_a_neighbour_and_is_otherwise_it
             )
 
 
+def test_a_mask_goes_by_the_replicate_whose_it_is() -> None:
+    labels = imp(read("digits").edited({"levels": 1, "replicates": 2, "control": ["swap"]})).labels()
+    masks = [
+        row.trained.mask for place, row in rows(replicates=2).items() if place in [("ticket", 0, 1), ("ticket", 1, 1)]
+    ]
+    assert [labels[mask] for mask in masks if mask] == [f"prune to level 1, replicate {each}" for each in (0, 1)]
+
+
 def test_more_replicates_change_no_swap() -> None:
     few, many = rows(replicates=2), rows(replicates=4)
     assert all(many[place].trained == row.trained for place, row in few.items())

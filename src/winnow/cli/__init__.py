@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 
-from winnow.errors import UnknownName, WinnowError
+from winnow.errors import RecipeError, UnknownName, WinnowError
 
 COMMANDS = {
     "run": "find the tickets of a recipe, training only what is not stored yet",
@@ -34,8 +34,8 @@ RESUMED = ("run", "stability", "instability", "onset", "reproduce", "data")
 """Commands that go on where they were interrupted; the others only read."""
 
 EXIT_CODES = """\
-exit codes: 0 done; 1 an error, told on standard error; 2 wrong usage; 3 done, but some trainings failed;
-130 interrupted (the same command resumes)"""
+exit codes: 0 done; 1 an error, told on standard error; 2 wrong usage: a command, an option or a recipe that
+cannot mean anything; 3 done, but some trainings failed; 130 interrupted (the same command resumes)"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return code
     except WinnowError as error:
         say(str(error))
-        return 2 if isinstance(error, UnknownName) and words[0] not in COMMANDS else 1
+        return 2 if isinstance(error, RecipeError) else 1
     except KeyboardInterrupt:
         again = " What was under way is saved; the same command resumes." if words[0] in RESUMED else ""
         sys.stderr.write(f"\nwinnow: interrupted.{again}\n")

@@ -49,7 +49,8 @@ class WithExecution(WithRecipe):
     """Where to train; auto is the GPU where there is one."""
 
     keep: Literal["all", "weights", "last"] = "weights"
-    """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only."""
+    """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only.
+    What was stored before stays as it is."""
 
     progress: Literal["auto", "live", "plain", "quiet"] = "auto"
     """How to tell what happens: a live display, plain lines for logs, or nothing but the result. Auto is live in a

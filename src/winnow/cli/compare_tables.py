@@ -10,7 +10,7 @@ from rich.table import Table
 
 from winnow.comparison import Comparison, Difference, Side, why_unpaired
 from winnow.intervals import interval
-from winnow.results import Spread
+from winnow.results import Spread, in_percent
 
 _SAME = "the same difference in each replicate"
 
@@ -82,7 +82,7 @@ def _levels_table(comparison: Comparison, side: Side, found: Sequence[Difference
     for each in found:
         table.add_row(
             str(each.level.level),
-            f"{100 * each.here.density:.2f} %",
+            f"{in_percent(each.here.density)} %",
             _accuracy(list(each.reference.accuracies.values())) + ("~" if each.reference.how == "interpolated" else ""),
             _accuracy(list(each.here.accuracies.values())),
             f"{100 * each.mean:+.2f}",
@@ -109,7 +109,7 @@ def _overlaps(comparison: Comparison, side: Side) -> list[Table | str]:
         spread = "" if math.isnan(each.jaccard.std) else f" ± {each.jaccard.std:.3f}"
         table.add_row(
             str(each.level.level),
-            f"{100 * each.level.density:.2f} %",
+            f"{in_percent(each.level.density)} %",
             f"{each.jaccard.mean:.3f}{spread}",
             f"{each.chance:.3f}",
             f"{spent:,}",
@@ -137,7 +137,7 @@ def costs_table(comparison: Comparison) -> Group:
         spent = side.cost(smallest.level)
         table.add_row(
             short(comparison, side),
-            f"{100 * smallest.density:.2f} %",
+            f"{in_percent(smallest.density)} %",
             f"{100 * smallest.accuracy.mean:.2f}",
             f"{spent.trainings:,}",
             f"{spent.iterations:,}",

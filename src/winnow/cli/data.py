@@ -17,7 +17,7 @@ from rich.table import Table
 
 from winnow.cli.arguments import parse
 from winnow.cli.console import output, show
-from winnow.errors import WinnowError
+from winnow.errors import RecipeError
 
 Told = Callable[[int, int | None], None]
 """Told of the bytes of a file that are here, and its size where that is known."""
@@ -120,7 +120,7 @@ def _fetch(names: Sequence[str], directory: Path | None) -> None:
     from winnow.data import entry
 
     if not names:
-        raise WinnowError("no data set is named; give one or more: `winnow data list` shows them.")
+        raise RecipeError("no data set is named; give one or more: `winnow data list` shows them.")
     for name in names:
         entry(name)  # a misspelt one is told before another is downloaded
     for name in names:

@@ -181,7 +181,7 @@ class _Plain:
         if steps:
             self._print(f"{self.tally.trainings} trainings to run, {self.tally.total:,} iterations")
         else:
-            self._print("everything is stored already; nothing to train")
+            self._print("all results that there can be are stored; nothing to train")
 
     def training(self, steps: Sequence[Train], iteration: int, metrics: Mapping[str, float] | None = None) -> None:
         self.tally.reach(steps, iteration, metrics)

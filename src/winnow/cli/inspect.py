@@ -13,15 +13,12 @@ from winnow.cli.arguments import WithRecipe, parse
 from winnow.cli.console import output, show
 from winnow.errors import UnknownName
 from winnow.recipe import Recipe
-from winnow.recipes import names, read
+from winnow.recipes import IDENTITY, names, read
 
 if TYPE_CHECKING:
     from torch import nn
 
     from winnow.pruning.layers import Parameter
-
-_LEVELS = 5
-"""The most levels whose density is told."""
 
 _RATES = {"prune.rate.conv": 0.2, "prune.rate.linear": 0.2, "prune.rate.output": 0.1}
 """Of a network without a recipe: the rates of LTH, for every kind of kernel."""
@@ -75,9 +72,12 @@ def main(words: Sequence[str]) -> int:
 
 
 def _recipe(name: str) -> Recipe:
-    """The recipe of that name, or one with the network of that name."""
+    """The recipe of that name, or of that identity in the store, or one with the network of that name."""
     from winnow.models import families, foreign
+    from winnow.store.lookup import recipe_called
 
+    if IDENTITY.fullmatch(name):
+        return recipe_called(name)
     if name in names() or (foreign(name) is None and (name.endswith(".toml") or "/" in name)):
         return read(name)
     family = re.sub(r"(-\d+)+$", "", name)
@@ -113,16 +113,17 @@ def _levels_table(recipe: Recipe, module: nn.Module) -> Table:
     from winnow.pattern import Pattern
     from winnow.pruning import prunable_layers
     from winnow.pruning.distribution import kept_in_all
+    from winnow.results import in_percent
 
     pruning = recipe.prune
     table = Table(box=None, pad_edge=False)
     for column in ("level", "density", "weights left"):
         table.add_column(column, justify="right", no_wrap=True)
-    most = 1 if Pattern.parse(pruning.granularity) else _LEVELS
-    for level in range(min(recipe.levels, most) + 1):
+    deepest = 1 if Pattern.parse(pruning.granularity) else recipe.levels
+    for level in range(deepest + 1):
         layers = prunable_layers(module, pruning.rate_at(max(1, level)), pruning.exclude, pruning.include)
         rounds = min(1, level) if pruning.densities else level  # of which each removes its rate
         size = sum(layer.size for layer in layers.values())
         kept = kept_in_all(layers, rounds, pruning.scope, pruning.granularity)
-        table.add_row(str(level), f"{100 * kept / size:.2f} %", f"{kept:,}")
+        table.add_row(str(level), f"{in_percent(kept / size)} %", f"{kept:,}")
     return table

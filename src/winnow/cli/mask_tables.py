@@ -10,6 +10,7 @@ from rich.table import Table
 
 from winnow.anatomy import Anatomy, Limits
 from winnow.experiments.experiment import TICKET
+from winnow.results import in_percent
 
 _MOST_COLUMNS = 6
 """Levels that a table of layers has room for; the CSV has them all."""
@@ -36,9 +37,8 @@ def overlap_table(found: Anatomy) -> Group:
         for column in ("level", "density", *shown):
             table.add_column(column, justify="right", no_wrap=True)
         for level, density in levels.items():
-            table.add_row(
-                str(level), f"{100 * density:.2f} %", *(_overlap(found, level, columns[name]) for name in shown)
-            )
+            cells = [_overlap(found, level, columns[name]) for name in shown]
+            table.add_row(str(level), f"{in_percent(density)} %", *cells)
         tables += ["", table] if tables else [table]
     notes = [line] if (line := _against_chance(found, list(levels))) else []
     if recipe.prune.rounds == "iterative":
@@ -95,7 +95,7 @@ def layers_tables(found: Anatomy) -> Group:
             "density %",
             {layer: layer for layer in (*found.layers, "")},
             levels,
-            lambda layer, level: f"{100 * found.mean('density', level, layer=layer):.2f}",
+            lambda layer, level: in_percent(found.mean("density", level, layer=layer)),
         ),
         *_dead(found, levels),
         *_signs(found, levels),

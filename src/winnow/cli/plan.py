@@ -40,7 +40,8 @@ class Options(WithRecipe):
     """Where to train; auto is the GPU where there is one."""
 
     keep: Keep = "weights"
-    """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only."""
+    """Which final states to keep: all with the optimizer's buffers, weights without, or the last level's only.
+    What was stored before stays as it is."""
 
     engine: Literal["auto", "plain", "stacked", "perceptron", "compiled", "graphed"] = "auto"
     """How lanes are trained, as for `winnow run`."""

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 from rich.console import Console
 
-from winnow.cli.arguments import WithExecution, parse_with_recipe
+from winnow.cli.arguments import WithExecution, options_in, parse_with_recipe
 from winnow.cli.console import output, show, show_failures, show_figure
 
 if TYPE_CHECKING:
+    from winnow.experiments import Experiment
     from winnow.recipe import Recipe
     from winnow.store import Store
 
@@ -87,9 +88,23 @@ def main(words: Sequence[str]) -> int:
     out.print(verdict(found.results), soft_wrap=True)
     if found.results.trainings:
         show_figure(out, lambda: draw(found.results, store.root / "figures"))
+    if "keep" in options_in(words) and (less := _kept_less(experiment, options, store)):
+        out.print(
+            f"{less} result{'s' * (less > 1)} stored before hold{'s' * (less == 1)} less than --keep {options.keep} "
+            f"asks, and stay{'s' * (less == 1)} so. To have the rest, run it into another store: --store DIR.",
+            soft_wrap=True,
+        )
     if options.profile:
         out.print("\n".join(["where the time went:", *profile.lines()]))
     return 3 if found.failures else 0
+
+
+def _kept_less(experiment: Experiment, options: Options, store: Store) -> int:
+    """How many results were stored by a run that kept less of them than this one asks for."""
+    found = ((store.manifest(step), content) for step, content in experiment.targets(options.keep).items())
+    return sum(
+        manifest is not None and manifest.failure is None and manifest.kept < content for manifest, content in found
+    )
 
 
 def _with_k(options: Options, store: Store) -> Recipe:

@@ -14,7 +14,7 @@ from rich.filesize import decimal
 from winnow.cli import say
 from winnow.cli.arguments import StoreOption, parse
 from winnow.cli.console import output, show
-from winnow.errors import StoreError
+from winnow.errors import RecipeError, StoreError
 
 if TYPE_CHECKING:
     from winnow.store import Store
@@ -187,7 +187,7 @@ def _remove(command: Remove, store: Store) -> int:
     from winnow.store.lookup import records_called, shown
 
     if not command.names:
-        raise StoreError("name what to take off the list: winnow store rm EXPERIMENT ... `winnow store ls` shows it.")
+        raise RecipeError("name what to take off the list: winnow store rm EXPERIMENT ... `winnow store ls` shows it.")
     chosen: list[Path] = []
     for name in command.names:
         found = records_called(name, store)

@@ -12,14 +12,14 @@ from winnow.experiments.search import Judgement
 from winnow.findings import Finding, Findings
 from winnow.from_recipe import timeline
 from winnow.report.table import has_interval
-from winnow.results import Spread
+from winnow.results import Spread, in_percent
 
 
 def stability_table(findings: Findings) -> Group:
     """For each rewind point and kind of mask: L2 distances and angles over replicates, and accuracy."""
     study = findings.study
     title = (
-        f"{study.recipe.name}: stability of subnetworks with {100 * study.density:.2f} % of the weights "
+        f"{study.recipe.name}: stability of subnetworks with {in_percent(study.density)} % of the weights "
         f"(level {study.level}),\n{_replicates(study.recipe.replicates)}. Distance and angle (degrees) of the "
         f"remaining weights at the\nend of training: mean ± std of the replicates; n comparisons."
     )
@@ -44,7 +44,7 @@ def stability_table(findings: Findings) -> Group:
 def instability_table(findings: Findings) -> Group:
     """One line for each rewind point, network and iteration: barriers, the interval if there is one, and accuracy."""
     study = findings.study
-    what = f"subnetworks with {100 * study.density:.2f} % of the weights" if study.level else "the dense network"
+    what = f"subnetworks with {in_percent(study.density)} % of the weights" if study.level else "the dense network"
     title = (
         f"{study.recipe.name}: instability of {what}, {_replicates(study.recipe.replicates)}.\nError barrier between "
         f"children of the same W_k, in points: mean ± std of the\nreplicates; n pairs. Below 2 is stable (LMC)."

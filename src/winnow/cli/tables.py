@@ -11,7 +11,7 @@ from winnow.cli.console import show
 from winnow.experiments.experiment import TICKET
 from winnow.experiments.words import pruned, start
 from winnow.recipe import Retrain
-from winnow.results import Level, Results, Spread
+from winnow.results import Level, Results, Spread, in_percent
 from winnow.store import Store
 from winnow.store.failures import Failures
 
@@ -31,7 +31,9 @@ def _nothing(results: Results, store: Store) -> str:
     if lost < len(rows):
         return "no training has a result yet."
     own = sum(not any(map(known.behind, row.trained.needs)) for row in rows)
-    rest = f"; the other {lost - own} need their results" if own < lost else ""
+    others = lost - own
+    needed = "its result" if own == 1 else "their results"
+    rest = f"; the other {others} need{'s' * (others == 1)} {needed}" if others else ""
     return f"no training has a result. {own} of {lost} failed{rest}."
 
 
@@ -62,7 +64,7 @@ def levels_table(results: Results) -> Table:
         table.add_row(
             "dense" if level.level == 0 else level.control,
             str(level.level),
-            f"{100 * level.density:.2f} %",
+            f"{in_percent(level.density)} %",
             _mean_and_std(level.accuracy),
             f"{100 * level.accuracy.least:.2f}-{100 * level.accuracy.most:.2f}",
             f"{level.early_stop.mean:,.0f}",
@@ -95,7 +97,7 @@ def verdict(results: Results) -> str:
     if smallest is None:
         return f"No ticket matches the dense network ({score}{100 * results.dense.mean:.2f} %; {tolerance})."
     return (
-        f"Smallest matching ticket: level {smallest.level}, {100 * smallest.density:.2f} % of the weights, "
+        f"Smallest matching ticket: level {smallest.level}, {in_percent(smallest.density)} % of the weights, "
         f"{score}{100 * smallest.accuracy.mean:.2f} % against the dense {100 * results.dense.mean:.2f} % ({tolerance})."
     )
 

@@ -71,7 +71,10 @@ def main(words: Sequence[str]) -> int:
         out.print(_described(Ticket.read(options.show)), soft_wrap=True)
         return 0
     run = _run(options, words)
-    level = run.smallest if options.level is None else options.level
+    try:
+        level = run.smallest if options.level is None else options.level
+    except RecipeError as none:  # it was asked for rightly, and is not there
+        raise MissingResult(str(none)) from None
     whose = f"{file_name(options.recipe.name)}-{identity(options.recipe)}-level-{level}-replicate-{options.replicate}"
     path = options.out or Path(f"{whose}{'-trained' * options.trained}.safetensors")
     try:
@@ -85,7 +88,7 @@ def main(words: Sequence[str]) -> int:
         if run.store.manifest(run.row(level, options.replicate).trained) is not None and options.trained:
             raise MissingResult(
                 f"the store {run.store.root} holds what that training measured and not its weights, as --keep last "
-                f"asks.\nTo have them, run it into another store (--store DIR): {_run_command(words)}"
+                f"asks.\nTo have them, run it into another store: {_run_command(words, elsewhere=True)}"
             ) from None
         raise MissingResult(
             f"the store {run.store.root} does not hold that ticket. Make it with: {_run_command(words)}"
@@ -138,6 +141,7 @@ def _trained(run: Run, level: int, replicate: int, path: Path) -> str:
     from safetensors.torch import save
 
     from winnow.recipes import to_toml
+    from winnow.results import in_percent
     from winnow.store.files import write_file
     from winnow.ticket import check_file_name
 
@@ -150,7 +154,7 @@ def _trained(run: Run, level: int, replicate: int, path: Path) -> str:
     score = of.curve.rows[of.curve.last]["test_accuracy"]
     return (
         f"{_source(made)}level {level} of replicate {replicate}, trained to iteration {of.row.trained.stop:,}: "
-        f"{100 * of.density:.2f} % of the prunable weights are left, test {run.results.score} {100 * score:.2f} %\n"
+        f"{in_percent(of.density)} % of the prunable weights are left, test {run.results.score} {100 * score:.2f} %\n"
         f"network.load_state_dict(safetensors.torch.load_file({str(path)!r})) takes it."
     )
 
@@ -188,22 +192,28 @@ _OWN = ("--level", "--replicate", "--out", "--show")
 _FLAGS = ("--trained", "--no-trained")
 
 
-def _run_command(words: Sequence[str]) -> str:
-    """The command line that makes the ticket: the same, without the options that `run` does not have."""
+def _run_command(words: Sequence[str], *, elsewhere: bool = False) -> str:
+    """The command line that makes the ticket: the same, without the options that `run` does not have.
+
+    With `elsewhere` it is that for another store than the one in which it was looked for.
+    """
+    left_out = (*_OWN, "--store") if elsewhere else _OWN
     kept: list[str] = []
     skip = False
     for word in words:
-        if not skip and not word.startswith(tuple(f"{name}=" for name in _OWN)) and word not in (*_OWN, *_FLAGS):
+        if not skip and not word.startswith(tuple(f"{name}=" for name in left_out)) and word not in left_out + _FLAGS:
             kept.append(word)
-        skip = word in _OWN
-    return shlex.join(["winnow", "run", *kept])
+        skip = word in left_out
+    return shlex.join(["winnow", "run", *kept, *(["--store", "DIR"] if elsewhere else [])])
 
 
 def _described(ticket: Ticket) -> str:
+    from winnow.results import in_percent
+
     provenance = ticket.provenance
     lines = [
         f"{_source(provenance)}level {provenance.get('level', '?')} of replicate {provenance.get('replicate', '?')}: "
-        f"{ticket.mask.kept:,} of {ticket.mask.size:,} weights remain, {100 * ticket.mask.density:.2f} %",
+        f"{ticket.mask.kept:,} of {ticket.mask.size:,} weights remain, {in_percent(ticket.mask.density)} %",
         f"rewind point: iteration {provenance.get('k', '?')}",
     ]
     width = max((len(name) for name in ticket.mask), default=0) + 2

@@ -28,7 +28,7 @@ from winnow.handed import handed_data, handed_network, names_of_its_own
 from winnow.pruning import Mask
 from winnow.recipe import Recipe
 from winnow.recipes import names, to_toml
-from winnow.results import Results, collect
+from winnow.results import Results, collect, in_percent
 from winnow.steps import Init, Step, Train
 from winnow.store import Store
 from winnow.store.experiments import identity, record, withdraw
@@ -61,7 +61,7 @@ class Run:
     def __repr__(self) -> str:
         """In a few lines, with what the run was for."""
         smallest = self.results.smallest_matching
-        found = f"level {smallest.level}, {100 * smallest.density:.2f} % of the weights" if smallest else "none"
+        found = f"level {smallest.level}, {in_percent(smallest.density)} % of the weights" if smallest else "none"
         failed = f"\n  failed: {len(self.failures)}" if self.failures else ""
         return f"<Run in {self.store.root}\n  {self.results!r}\n  smallest matching ticket: {found}{failed}>"
 

@@ -75,14 +75,11 @@ def named_control(name: str) -> Control:
 
 
 def check_is_one(what: str, name: str) -> None:
-    """Raise RecipeError for a word that means that there shall be none, and for several in one."""
+    """Raise RecipeError for a word that means that there shall be none."""
     if name.strip().lower() in ("", "none", "no"):
         raise RecipeError(
             f"{what} '{name}' names none. For none write `--{what}` with nothing after it; in a file, {what} = []."
         )
-    if "," in name:
-        apart = [part.strip() for part in name.split(",") if part.strip()]
-        raise RecipeError(f"{what} '{name}' is several in one word. Write them apart: `--{what} {' '.join(apart)}`.")
 
 
 def chosen_controls(recipe: Recipe) -> dict[str, Control]:

@@ -77,9 +77,12 @@ class Experiment:
         return wanted
 
     def labels(self) -> dict[Step, str]:
-        """What each step is in the experiment, in words; steps that play several parts go by the first."""
+        """What each step is in the experiment, in words; of several parts, the tickets', or else the first.
+
+        A replicate's mask is thus its own, though another's control (`swap`) needs it sooner.
+        """
         labels: dict[Step, str] = {}
-        for row in self.rows:
+        for row in sorted(self.rows, key=lambda row: row.control != TICKET):
             place = "dense" if row.level == 0 else f"{row.control}, level {row.level}"
             labels.setdefault(row.trained, f"{place}, replicate {row.replicate}")
             if isinstance(row.mask, Prune):

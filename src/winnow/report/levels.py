@@ -9,7 +9,7 @@ from winnow.experiments.experiment import TICKET
 from winnow.recipe import Recipe
 from winnow.report.against_density import display_name, grouped, mean_density
 from winnow.report.table import Table, limits, mean_and_std, summary, summary_fields
-from winnow.results import Results, Spread, Training
+from winnow.results import Results, Spread, Training, in_percent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class _Line:
         return (
             "dense" if self.level == 0 else display_name(self.control),
             str(self.level),
-            f"{100 * mean_density(self.trainings):.2f}",
+            in_percent(mean_density(self.trainings)),
             mean_and_std(Spread(tuple(self.accuracies)), 2, 100),
             limits(self.accuracies, 2, 100),
             limits(self.to_dense, 2, 100, signed=True) if self.to_dense else "",
