@@ -147,7 +147,7 @@ def test_a_training_that_diverges_is_named_and_the_run_ends_with_3(winnow: Winno
     said = winnow("run", "digits", *TINY, *wild)
     assert said.code == 3
     for replicate in (0, 1):
-        assert f"failed: ticket, replicate {replicate}, level 0: the loss is not finite at iteration" in said.out
+        assert f"failed: dense, replicate {replicate}: the loss is not finite at iteration" in said.out
     assert "Try a smaller optimizer.learning_rate" in said.out
     planned = winnow("plan", "digits", *TINY, *wild)
     assert planned.code == 0 and "failed: dense, replicate 0: the loss is not finite" in planned.out

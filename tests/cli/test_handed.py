@@ -69,7 +69,7 @@ def test_tickets_and_networks_come_from_a_store_whose_objects_are_not_here(
 ) -> None:
     name, file = f"Tiny-{_identity(handed)}", tmp_path / "file"
     said = winnow("ticket", "Tiny", "--store", handed)
-    assert said.code == 1 and f"The store has 'Tiny' as {_identity(handed)}: name that." in said.err
+    assert said.code == 2 and f"The store has 'Tiny' as {_identity(handed)}: name that." in said.err
     assert winnow("ticket", name, "--level", "1", "--store", handed, "--out", file).code == 0
     mask, state = Ticket.read(file).mask, Ticket.read(file).state
     assert set(mask) == {"first.weight", "first.bias", "middle.weight", "last.weight"}

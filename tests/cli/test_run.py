@@ -170,5 +170,5 @@ def test_a_wider_run_that_is_refused_leaves_the_record_as_it_was(
 
     monkeypatch.setattr(Executor, "run", refused)
     said = winnow("run", "digits", *TINY, "--levels", "5", "--store", finished, "--progress", "quiet")
-    assert said.code == 1 and "these examples" in said.err
+    assert said.code == 2 and "these examples" in said.err
     assert "10 of 10" in winnow("store", "ls", "--store", finished).out

@@ -66,7 +66,7 @@ def test_an_experiment_of_the_store_is_named_by_its_identity(
 def test_a_name_that_an_experiment_was_given_is_answered_with_its_identity(winnow: Winnow, finished: Path) -> None:
     assert winnow("run", "digits", *TINY, "--name", "mine", "--store", finished).code == 0
     said = winnow("ticket", "mine", "--store", finished)
-    assert said.code == 2 and f"write 'mine-{identity(library.read('digits').edited(EDITS))}'." in said.err
+    assert said.code == 2 and f"as {identity(library.read('digits').edited(EDITS))}: name that." in said.err
 
 
 def test_levels_that_are_not_asked_for_are_those_that_were_run(winnow: Winnow, finished: Path, tmp_path: Path) -> None:

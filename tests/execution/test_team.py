@@ -20,12 +20,13 @@ from winnow.execution.part import Part, part
 from winnow.execution.team import Team
 from winnow.from_recipe import course
 from winnow.models import build, initialize
+from winnow.models.normalization import BATCH_NORM
 from winnow.recipe import Recipe
 from winnow.recipes import read
 from winnow.seeds import generator
 from winnow.store import codec
 from winnow.training import Choice, Plain, State, slot_names
-from winnow.training.together import Together, has_batch_norm
+from winnow.training.together import Together
 
 PLAIN = Choice("plain", 1, "asked for")
 
@@ -163,7 +164,7 @@ def recipe(**changes: object) -> Recipe:
 def test_a_recipe_says_whose_statistics_batch_normalization_takes(batch_norm: str, is_synchronized: bool) -> None:
     mine = the_part(course(recipe(model__name="resnet-8", train__batch_norm=batch_norm)))
     assert isinstance(mine.engine, Together) and isinstance(mine.engine.inner, Plain)
-    norms = [module for module in mine.engine.inner.network.modules() if has_batch_norm(module)]
+    norms = [module for module in mine.engine.inner.network.modules() if isinstance(module, BATCH_NORM)]
     assert norms and (type(norms[-1]).__name__ == "_Synchronized") is is_synchronized
 
 
