@@ -15,7 +15,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 
 import torch
-import torch.nn.functional as F
+from baseline import initialized, masked_step
 from lenet_lanes import UPDATES
 from timing import alternate, machine
 from torch import Tensor
@@ -29,22 +29,9 @@ SHAPE, CLASSES = (3, 32, 32), 10
 
 
 def plain_loop(name: str, images: Tensor, labels: Tensor) -> Callable[[], None]:
-    """What people write: the module itself in float32, torch.optim.Adam, and weights masked after each step."""
-    model = build(name, SHAPE, CLASSES).to_empty(device="cpu")
-    model.load_state_dict(initialize(model, "kaiming-normal", torch.Generator().manual_seed(0)))
-    adam = torch.optim.Adam(model.parameters(), lr=1e-4)
-    masks = {n: torch.ones_like(p) for n, p in model.named_parameters() if p.ndim > 1}
-
-    def run() -> None:
-        adam.zero_grad()
-        F.cross_entropy(model(images), labels).backward()
-        adam.step()
-        with torch.no_grad():
-            for n, p in model.named_parameters():
-                if n in masks:
-                    p.mul_(masks[n])
-
-    return run
+    """An iteration of the loop that people write, with torch.optim.Adam."""
+    model = initialized(name, SHAPE, CLASSES)
+    return partial(masked_step(model, torch.optim.Adam(model.parameters(), lr=1e-4)), images, labels)
 
 
 def winnow_step(name: str, images: Tensor, labels: Tensor, precision: Precision) -> Callable[[], None]:

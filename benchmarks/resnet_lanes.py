@@ -21,9 +21,10 @@ from functools import partial
 
 import torch
 import torch.nn.functional as F
+from baseline import initialized, masked_step
 from lenet_lanes import UPDATES
 from timing import alternate, copy_rate, machine, matrix_product_rate
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -84,29 +85,15 @@ def resident(data: Resident) -> Iterator[tuple[Tensor, Tensor]]:
 
 
 def plain_loop(name: str, batches: Iterator[tuple[Tensor, Tensor]], device: torch.device) -> Callable[[int], None]:
-    """What people write: a module in float32, torch.optim.SGD, and weights masked after each step."""
-    model = ready(name, device)
-    sgd = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
-    masks = {n: torch.ones_like(p) for n, p in model.named_parameters() if p.ndim > 1}
+    """The loop that people write, with torch.optim.SGD."""
+    model = initialized(name, SHAPE, CLASSES).to(device)
+    step = masked_step(model, torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4))
 
     def run(iterations: int) -> None:
         for _ in range(iterations):
-            images, labels = next(batches)
-            sgd.zero_grad()
-            F.cross_entropy(model(images), labels).backward()
-            sgd.step()
-            with torch.no_grad():
-                for n, p in model.named_parameters():
-                    if n in masks:
-                        p.mul_(masks[n])
+            step(*next(batches))
 
     return run
-
-
-def ready(name: str, device: torch.device) -> nn.Module:
-    model = build(name, SHAPE, CLASSES).to_empty(device="cpu")
-    model.load_state_dict(initialize(model, "kaiming-normal", torch.Generator().manual_seed(0)))
-    return model.to(device)
 
 
 def winnow_loop(name: str, engine: str, lanes: int, precision: Precision, data: Resident) -> Callable[[int], None]:
@@ -135,7 +122,7 @@ def winnow_loop(name: str, engine: str, lanes: int, precision: Precision, data: 
 
 def limits(name: str, precision: str, device: torch.device) -> tuple[float, float]:
     """Seconds that one iteration of one lane takes at least: by its operations, and by its layers' outputs."""
-    model, dtype = ready(name, device), PRECISIONS[precision][1]
+    model, dtype = initialized(name, SHAPE, CLASSES).to(device), PRECISIONS[precision][1]
     images = torch.rand(BATCH, *SHAPE, device=device)
     elements: list[int] = []
     layers = [module for module in model.modules() if not list(module.children())]

@@ -111,13 +111,13 @@ class Trial:
         plain, stacked = Plain(self.network, task=self.task), Stacked(self.network, task=self.task)
         states = [self._lanes(2), self._lanes(2)]
         try:
-            with seeded(0), warnings.catch_warnings(record=True) as told:
+            with seeded(0), warnings.catch_warnings(record=True) as given:
                 warnings.simplefilter("always")
                 losses, gradients = plain.gradients(states[0], *self._batch(2))
                 others, stacked_gradients = stacked.gradients(states[1], *self._batch(2))
         except Exception as error:  # whatever vmap makes of code that is not ours
             return _first_line(error).partition(". ")[0]
-        for warning in told:
+        for warning in given:
             if found := re.search(r"batching rule for (\S+?)\.? ", str(warning.message)):
                 return f"vmap knows no rule for {found[1]} and would go through the lanes one by one"
         pairs = [(losses, others), *zip(gradients, stacked_gradients, strict=True)]
